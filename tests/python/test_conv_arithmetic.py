@@ -113,7 +113,8 @@ def test_transposed_convolution(window, padding, stride, dilation, output_paddin
         layer = layers.Conv2DTranspose(filters, window, use_bias=False, **options)
         layer.build(x.shape)
         layer.set_weights([kernel])
-        np.testing.assert_array_equal(layer(x).numpy(), y.numpy())
+        # Filters that stay the same are transformed once, so that another kernel may cost less.
+        np.testing.assert_allclose(layer(x).numpy(), y.numpy(), atol=1e-5)
         symbol = layer(cnnrs.Input(x.shape[1:]))
         assert symbol.shape == (None, *y.shape[1:])
 

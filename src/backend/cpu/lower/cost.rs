@@ -18,8 +18,8 @@
 //! the number of lanes more than on the machine. Nothing is timed at run time: plans, and so bits, depend on
 //! shapes and the instruction tier alone.
 
-use crate::backend::cpu::kernels::conv::{ConvGeometry, blocked_winograd_tiles};
-use crate::backend::cpu::kernels::winograd::Form;
+use crate::backend::cpu::kernels::conv::{ConvGeometry, Depthwise, blocked_winograd_tiles};
+use crate::backend::cpu::kernels::winograd::{self, Form};
 use crate::backend::cpu::simd::Tier;
 
 /// Which of the primitives a convolution is.
@@ -70,6 +70,8 @@ const IMAGES_PRODUCT: f64 = 1.05;
 const IMAGES_TRANSFORM: f64 = 300.0;
 const DEPTHWISE_ROWS: f64 = 0.65;
 const DEPTHWISE: f64 = 0.35;
+/// A copy of an element for one of the filters of its channel, or what is added up of it.
+const REPEATED: f64 = 48.0;
 
 const DIRECT: Constants = Constants { product: 1.02, input: 0.0, output: 112.0, filter: 98.0 };
 const DIRECT_FILTER_GRAD: Constants = Constants { product: 1.33, input: 1.2, output: 1.2, filter: 47.0 };
@@ -120,18 +122,40 @@ pub fn direct(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
     }
 }
 
-/// Sizes of a Winograd convolution: tiles of outputs, channels summed over and produced (these in whole vectors),
-/// and transformed filters.
-fn tiles(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> (usize, [usize; 2], f64) {
+/// Sizes of a Winograd convolution.
+struct Tiles {
+    /// Tiles of outputs.
+    count: usize,
+    /// Channels summed over and produced (these in whole vectors), of all parities.
+    from: usize,
+    to: usize,
+    /// The same as transforms hold them: whole vectors of each parity.
+    lanes: [usize; 2],
+    /// Elements of transformed filters.
+    filters: f64,
+    /// The part of products and filters that is not left out.
+    share: f64,
+}
+
+fn tiles(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> Tiles {
     let (from, to) = channels(g, pass);
     // Pixels of all parities count as one.
     let (step, parities) = (g.stride_h, g.stride_h * g.stride_w);
     let covered = |pixels: usize, before: usize| (pixels + before % step).div_ceil(step * form.outputs());
-    let (tiles, from, to) = match pass {
-        Pass::InputGrad => (covered(g.in_h, g.pad_top) * covered(g.in_w, g.pad_left), from, parities * to),
-        _ => (g.out_h.div_ceil(form.outputs()) * g.out_w.div_ceil(form.outputs()), parities * from, to),
+    let (tiles, [of_from, of_to]) = match pass {
+        Pass::InputGrad => (covered(g.in_h, g.pad_top) * covered(g.in_w, g.pad_left), [1, parities]),
+        _ => (g.out_h.div_ceil(form.outputs()) * g.out_w.div_ceil(form.outputs()), [parities, 1]),
     };
-    (g.batch * tiles, [from, in_lanes(to, tier)], (form.points() * from * to) as f64)
+    // Vectors that a parity's few channels leave half empty are loaded by masks: three channels, measured.
+    let loaded = in_lanes(from, tier) * if of_from > 1 && 2 * from < tier.lanes() { 2 } else { 1 };
+    Tiles {
+        count: g.batch * tiles,
+        from: of_from * from,
+        to: in_lanes(of_to * to, tier),
+        lanes: [of_from * loaded, of_to * in_lanes(to, tier)],
+        filters: (form.points() * of_from * from * of_to * to) as f64,
+        share: winograd::share(form, g),
+    }
 }
 
 /// Transforming filters to as many elements, or sums of that many to filters.
@@ -142,31 +166,31 @@ fn transformed(k: &Constants, filters: f64) -> f64 {
 
 /// Products over transformed windows.
 pub fn winograd(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
-    let (tiles, [from, to], filters) = tiles(form, g, pass, tier);
+    let Tiles { count, from, to, lanes, filters, share } = tiles(form, g, pass, tier);
     // Those of the outputs of F(4×4, 3×3), by which transforms were measured, for as many points.
-    let pixels = (16 * tiles * form.points()) as f64 / Form::F4x4.points() as f64;
+    let pixels = (16 * count * form.points()) as f64 / Form::F4x4.points() as f64;
     let sum = |rows: usize, k: &Constants, windows: f64| {
-        let products = (2 * form.points() * rows * from * to) as f64;
-        let transforms = k.input * windows * in_lanes(from, tier) as f64 + k.output * to as f64;
+        let products = (2 * form.points() * rows * from * to) as f64 * share;
+        let transforms = k.input * windows * lanes[0] as f64 + k.output * lanes[1] as f64;
         k.product * products + pixels * transforms
     };
     if pass == Pass::FilterGrad {
         let k = WINOGRAD_FILTER_GRAD;
-        return Times::run(sum(tiles, &k, 1.0) + transformed(&k, filters));
+        return Times::run(sum(count, &k, 1.0) + transformed(&k, filters));
     }
     // Few tiles are cut into two blocks all the same, and each thread that takes panels transforms windows.
-    let blocks = tiles.div_ceil(BLOCK).max(2.min(tiles));
+    let blocks = count.div_ceil(BLOCK).max(2.min(count));
     let panel_parts = (8.0 / blocks as f64).max(1.0);
     let passes = if filters as usize > CACHED { blocks as f64 } else { 1.0 };
-    let run = sum(tiles.max(LEAST_ROWS * blocks), &WINOGRAD, panel_parts) + STREAMED * filters * passes;
+    let run = sum(count.max(LEAST_ROWS * blocks), &WINOGRAD, panel_parts) + STREAMED * share * filters * passes;
     Times { pack: transformed(&WINOGRAD, filters), run }
 }
 
 /// The same, all windows of a part of the batch at a time; forward and for the input gradient.
 pub fn winograd_staged(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
-    let (tiles, [from, to], filters) = tiles(form, g, pass, tier);
-    let products = (2 * form.points() * tiles.max(LEAST_ROWS) * from * to) as f64;
-    let moved = (form.points() * tiles * (in_lanes(from, tier) + to)) as f64;
+    let Tiles { count, from, to, filters, .. } = tiles(form, g, pass, tier);
+    let products = (2 * form.points() * count.max(LEAST_ROWS) * from * to) as f64;
+    let moved = (form.points() * count * (in_lanes(from, tier) + to)) as f64;
     let parts = (moved / PART as f64).ceil();
     let run = WINOGRAD.product * products + MOVED * moved + STREAMED * filters * parts;
     Times { pack: transformed(&WINOGRAD, filters), run }
@@ -197,13 +221,19 @@ pub fn blocked_winograd(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
 }
 
 /// One filter per channel, over runs of pixels without a copy of the input.
-pub fn depthwise_rows(g: &ConvGeometry) -> Times {
-    Times::run(g.flops() / DEPTHWISE_ROWS)
+pub fn depthwise_rows(g: &ConvGeometry, tier: Tier) -> Times {
+    let filled = g.out_c as f64 / in_lanes(g.out_c, tier) as f64;
+    Times::run(g.flops() / (DEPTHWISE_ROWS * filled))
 }
 
-/// One filter per channel, over a padded copy of the input.
-pub fn depthwise(g: &ConvGeometry) -> Times {
-    Times::run(g.flops() / DEPTHWISE)
+/// One filter per channel, over a padded copy of the input, or of each channel for as many filters.
+pub fn depthwise(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
+    let filled = match pass {
+        Pass::FilterGrad => g.out_c as f64 / in_lanes(g.out_c, tier) as f64,
+        _ => Depthwise::filled(g, pass == Pass::InputGrad, tier),
+    };
+    let repeated = if g.out_c > g.in_c { g.input_len() / g.in_c * g.out_c } else { 0 };
+    Times::run(g.flops() / (DEPTHWISE * filled) + REPEATED * repeated as f64)
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //!
 //! With a channel multiplier the input is packed with each channel repeated, so that one kernel
 //! over output channels serves all cases; the input gradient then adds the copies.
+//!
+//! Where channels leave lanes empty (one of a grey image, three of a coloured one), neighbouring pixels count as one with
+//! as many times the channels, and filters are repeated for them: a tap is as far from each of these pixels.
 
 use super::ConvGeometry;
 use super::axis::Axis;
-use super::filter_grad::{Combine, image_groups};
 use super::patch::{Block, Cut};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish, PackHook};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, split};
@@ -15,9 +17,13 @@ use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 /// Pixels of a tile.
 const TILE: usize = 8;
 /// Output pixels of a block: input rows that two blocks share are packed twice.
-const PIXELS: usize = 448;
-/// Taps whose sums stay in registers.
-const TAPS: usize = 9;
+pub(super) const PIXELS: usize = 448;
+/// Outputs of a block, at least: filters are repeated once a block.
+const OUTPUTS: usize = 16 << 10;
+/// Filters of a single channel.
+const FEW: usize = 4;
+/// Blocks that batches are cut into, at least, before a block holds several images.
+const BLOCKS: usize = 16;
 
 /// One tile of pixels: `c[pixel][..] = Σ_tap a[pixel + tap][..] * w[tap][..]`.
 struct PixelTile {
@@ -71,51 +77,6 @@ unsafe fn pixel_tile<S: Simd, const P: usize>(s: S, t: &PixelTile) {
 }
 dispatch! { fn select_tile[const P: usize] => unsafe pixel_tile(t: &PixelTile); }
 
-/// Sums of one tap group: `w[tap][..] += Σ_pixel x[pixel + tap][..] * dy[pixel][..]`.
-struct TapTile {
-    x: *const f32,
-    x_taps: *const usize,
-    x_pixels: *const usize,
-    dy: *const f32,
-    dy_ld: usize,
-    pixels: usize,
-    channels: usize,
-    w: *mut f32,
-    w_ld: usize,
-    add: bool,
-}
-
-#[inline(always)]
-#[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn tap_tile<S: Simd, const T: usize>(s: S, t: &TapTile) {
-    let mut taps = [0; T];
-    for (i, tap) in taps.iter_mut().enumerate() {
-        *tap = *t.x_taps.add(i);
-    }
-    let mut at = 0;
-    while at < t.channels {
-        let n = S::LANES.min(t.channels - at);
-        let mut acc = [s.zero(); T];
-        if t.add {
-            for (i, sum) in acc.iter_mut().enumerate() {
-                *sum = s.load_first(t.w.add(i * t.w_ld + at), n);
-            }
-        }
-        for p in 0..t.pixels {
-            let d = s.load_first(t.dy.add(p * t.dy_ld + at), n);
-            let x = t.x.add(*t.x_pixels.add(p) + at);
-            for i in 0..T {
-                acc[i] = s.mul_add(s.load(x.add(taps[i])), d, acc[i]);
-            }
-        }
-        for (i, sum) in acc.iter().enumerate() {
-            s.store_first(t.w.add(i * t.w_ld + at), *sum, n);
-        }
-        at += n;
-    }
-}
-dispatch! { fn select_taps[const T: usize] => unsafe tap_tile(t: &TapTile); }
-
 /// `dst[p][c * times + j] = src[p][c]`.
 ///
 /// # Safety
@@ -140,13 +101,13 @@ unsafe fn repeat(
 }
 
 /// Repeats channels while packing, after the prologue.
-struct Repeat<'a> {
-    inner: Option<&'a dyn PackHook>,
+pub(super) struct Repeat<'a> {
+    pub inner: Option<&'a dyn PackHook>,
     /// The whole input, if there is no inner hook.
-    input: *const f32,
-    times: usize,
+    pub input: *const f32,
+    pub times: usize,
     /// Room for the channels of one pixel.
-    pixel: *mut f32,
+    pub pixel: *mut f32,
 }
 // SAFETY: used by the one chunk whose scratch `pixel` points to; the input is only read.
 unsafe impl Sync for Repeat<'_> {}
@@ -179,14 +140,14 @@ impl PackHook for Repeat<'_> {
 }
 
 /// The taps of one pair of row and column classes: filter offset and patch offset of each.
-struct TapClass {
+pub(super) struct TapClass {
     y: usize,
     x: usize,
     filters: Vec<usize>,
-    patch: Vec<usize>,
+    pub patch: Vec<usize>,
 }
 
-fn tap_classes(cut: &Cut, kernel_w: usize, channels: usize) -> Vec<TapClass> {
+pub(super) fn tap_classes(cut: &Cut, kernel_w: usize, channels: usize) -> Vec<TapClass> {
     let mut classes = Vec::new();
     for (yi, y) in cut.y.classes.iter().enumerate() {
         for (xi, x) in cut.x.classes.iter().enumerate() {
@@ -202,6 +163,12 @@ fn tap_classes(cut: &Cut, kernel_w: usize, channels: usize) -> Vec<TapClass> {
     classes
 }
 
+/// Vectors of `lanes` that hold a row of `width` pixels of `channels` channels, `together` of which count as one.
+fn vectors(width: usize, channels: usize, together: usize, lanes: usize) -> usize {
+    let rest = (width % together * channels).div_ceil(lanes);
+    width / together * (together * channels).div_ceil(lanes) + rest
+}
+
 /// A depthwise convolution or its input gradient. Inputs: activations (or output gradient), filters.
 pub struct Depthwise {
     cut: Cut,
@@ -209,13 +176,17 @@ pub struct Depthwise {
     /// Output channels of the convolution, and copies of each input channel among them.
     channels: usize,
     times: usize,
+    /// Neighbouring pixels that count as one.
+    together: usize,
+    /// Elements of a filter.
+    elements: usize,
     gradient: bool,
     copies: Copies,
     tiles: [unsafe fn(&PixelTile); TILE],
 }
 
 /// f32 that vectors may read past the last channel.
-const SLACK: usize = 16;
+pub(super) const SLACK: usize = 16;
 
 fn tiles(tier: Tier) -> [unsafe fn(&PixelTile); TILE] {
     [
@@ -228,6 +199,27 @@ fn tiles(tier: Tier) -> [unsafe fn(&PixelTile); TILE] {
         select_tile::<7>(tier),
         select_tile::<8>(tier),
     ]
+}
+
+/// `dst[i] = src[i % len]` for `i < times * len`.
+///
+/// # Safety
+/// Both are accessible and do not overlap.
+unsafe fn cycle(src: *const f32, len: usize, times: usize, dst: *mut f32) {
+    for i in 0..times {
+        // SAFETY: the caller's contract.
+        unsafe { dst.add(i * len).copy_from_nonoverlapping(src, len) };
+    }
+}
+
+/// Pixels of a class in a block, in its rows of all images.
+struct Pixels<'a> {
+    block: &'a Block,
+    class: &'a TapClass,
+    /// The index of the first in a row, and how many there are, `together` of which count as one.
+    first: usize,
+    count: usize,
+    together: usize,
 }
 
 impl Depthwise {
@@ -245,11 +237,43 @@ impl Depthwise {
         Self::new(g, y, x, true, tier)
     }
 
+    /// Whether each input channel has filters of its own, a few where there is one channel: more fill vectors by themselves.
+    pub fn supports(g: &ConvGeometry) -> bool {
+        g.is_depthwise() || (g.in_c == 1 && g.out_c <= FEW)
+    }
+
+    /// Pixels that count as one: as many as leave the fewest lanes empty, where neighbours' windows are neighbours.
+    fn together(g: &ConvGeometry, gradient: bool, tier: Tier) -> usize {
+        if g.stride_w > 1 || (gradient && g.out_c > g.in_c) {
+            return 1;
+        }
+        let width = if gradient { g.in_w } else { g.out_w };
+        let least = |&together: &usize| (vectors(width, g.out_c, together, tier.lanes()), together);
+        (1..=tier.lanes().min(width)).min_by_key(least).unwrap_or(1)
+    }
+
+    /// The part of the vectors' lanes that hold channels.
+    pub fn filled(g: &ConvGeometry, gradient: bool, tier: Tier) -> f64 {
+        let (width, together) = (if gradient { g.in_w } else { g.out_w }, Self::together(g, gradient, tier));
+        (width * g.out_c) as f64 / (tier.lanes() * vectors(width, g.out_c, together, tier.lanes())) as f64
+    }
+
     fn new(g: &ConvGeometry, y: Axis, x: Axis, gradient: bool, tier: Tier) -> Self {
-        let cut = Cut::new(g.batch, y, x, g.out_c, 0).with_pixels(PIXELS, 1);
-        let classes = tap_classes(&cut, g.kernel_w, g.out_c);
-        let (channels, times) = (g.out_c, g.out_c / g.in_c);
-        Depthwise { cut, classes, channels, times, gradient, copies: Copies::new(tier), tiles: tiles(tier) }
+        let pixels = PIXELS.max(OUTPUTS / g.out_c);
+        let images = if pixels > PIXELS { (g.batch / BLOCKS).max(1) } else { 1 };
+        let cut = Cut::new(g.batch, y, x, g.out_c, 0).with_pixels(pixels, images);
+        let together = Self::together(g, gradient, tier);
+        Depthwise {
+            classes: tap_classes(&cut, g.kernel_w, together * g.out_c),
+            cut,
+            channels: g.out_c,
+            times: g.out_c / g.in_c,
+            together,
+            elements: g.kernel_h * g.kernel_w,
+            gradient,
+            copies: Copies::new(tier),
+            tiles: tiles(tier),
+        }
     }
 
     /// Channels of the output of this pass.
@@ -260,6 +284,11 @@ impl Depthwise {
     /// Whether results are added up over copies of a channel.
     fn folds(&self) -> bool {
         self.gradient && self.times > 1
+    }
+
+    /// f32 of the filters and a bias, repeated for pixels that count as one.
+    fn repeated_len(&self) -> usize {
+        if self.together == 1 { 0 } else { (self.elements + 1) * self.together * self.channels + SLACK }
     }
 
     /// # Safety
@@ -274,56 +303,98 @@ impl Depthwise {
             (1, _) | (_, true) => (args.prologue, self.channels),
             _ => (Some(&repeat as &dyn PackHook), self.channels / self.times),
         };
-        let finish = match self.folds() {
+        let mut finish = match self.folds() {
             true => Finish::NONE,
             false => args.epilogue.finish().from(0, pixel * out_ld),
         };
-        // SAFETY: patch and row buffer lie within scratch, tiles within the output.
+        let mut filters = args.inputs[1];
+        // SAFETY: patch, row buffer and repeated filters lie within scratch, tiles within the output.
         unsafe {
             self.cut.pack(&self.copies, hook, args.inputs[0], in_ld, 0..self.channels, &block, scratch);
-            let output = args.output.add(pixel * out_ld);
-            let rows = self.cut.output_rows(&block);
+            if self.together > 1 {
+                let repeated = row_buffer.add(TILE * self.channels);
+                let wide = self.together * self.channels;
+                for tap in 0..self.elements {
+                    cycle(filters.add(tap * self.channels), self.channels, self.together, repeated.add(tap * wide));
+                }
+                filters = repeated;
+                if !finish.bias.is_null() {
+                    let bias = repeated.add(self.elements * wide);
+                    cycle(finish.bias, self.channels, self.together, bias);
+                    finish.bias = bias;
+                }
+            }
             for class in &self.classes {
-                let (y, x) = (&self.cut.y.classes[class.y], &self.cut.x.classes[class.x]);
-                for image in 0..block.images.len() {
-                    for i in block.indices.start..block.indices.end.min(y.count) {
-                        let row = image * rows.len() + y.start + i * y.step - rows.start;
-                        let tiles = x.count.div_ceil(TILE);
-                        for t in 0..tiles {
-                            let r = split(x.count, tiles, t);
-                            let (mut a_rows, mut c_rows) = ([0; TILE], [0; TILE]);
-                            for (p, j) in r.clone().enumerate() {
-                                a_rows[p] = self.cut.pixel_offset(&block, image, i - block.indices.start, j);
-                                c_rows[p] = match self.folds() {
-                                    true => p * self.channels,
-                                    false => (row * self.cut.x.outputs + x.start + j * x.step) * out_ld,
-                                };
-                            }
-                            self.tiles[r.len() - 1](&PixelTile {
-                                a: scratch,
-                                a_rows: a_rows.as_ptr(),
-                                a_taps: class.patch.as_ptr(),
-                                w: args.inputs[1],
-                                w_taps: class.filters.as_ptr(),
-                                taps: class.patch.len(),
-                                channels: self.channels,
-                                c: if self.folds() { row_buffer } else { output },
-                                c_rows: c_rows.as_ptr(),
-                                finish,
-                            });
-                            if self.folds() {
-                                for (p, j) in r.enumerate() {
-                                    let to = (row * self.cut.x.outputs + x.start + j * x.step) * out_ld;
-                                    let finish = args.epilogue.finish().from(0, pixel * out_ld + to);
-                                    self.fold(row_buffer.add(p * self.channels), output.add(to), &finish);
-                                }
-                            }
-                        }
+                let x = &self.cut.x.classes[class.x];
+                let rest = x.count % self.together;
+                for (first, count, together) in [(0, x.count - rest, self.together), (x.count - rest, rest, rest)] {
+                    if count > 0 {
+                        let pixels = Pixels { block: &block, class, first, count, together };
+                        self.pixels(&pixels, args, filters, finish, scratch);
                     }
                 }
             }
             if let Epilogue::Hook(hook) = args.epilogue {
-                hook.tile(chunk, output, out_ld, pixel, pixels, 0, out_ld);
+                hook.tile(chunk, args.output.add(pixel * out_ld), out_ld, pixel, pixels, 0, out_ld);
+            }
+        }
+    }
+
+    /// Computes pixels, in tiles that may begin in one row and end in another.
+    ///
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`]; the patch is packed.
+    unsafe fn pixels(&self, pixels: &Pixels, args: &Args, filters: *const f32, finish: Finish, scratch: *mut f32) {
+        let &Pixels { block, class, first, count, together } = pixels;
+        let (x, y) = (&self.cut.x.classes[class.x], &self.cut.y.classes[class.y]);
+        let (out_ld, rows) = (self.out_channels(), self.cut.output_rows(block));
+        let row_buffer = scratch.wrapping_add(self.cut.patch_len() + SLACK);
+        let pixel = self.cut.output_pixels(block).0;
+        let output = args.output.wrapping_add(pixel * out_ld);
+        let indices = block.indices.end.min(y.count).saturating_sub(block.indices.start);
+        let in_row = count / together;
+        // The first pixel of a row in the patch and in the output, and from one to the next.
+        let place = |image: usize, i: usize| {
+            let row = image * rows.len() + y.start + (block.indices.start + i) * y.step - rows.start;
+            let to = (row * self.cut.x.outputs + x.start + first * x.step) * out_ld;
+            [self.cut.pixel_offset(block, image, i, first), to]
+        };
+        let steps = [self.cut.pixel_offset(block, 0, 0, together), together * x.step * out_ld];
+        let total = block.images.len() * indices * in_row;
+        let tiles = total.div_ceil(TILE);
+        let (mut image, mut i, mut j, mut row) = (0, 0, 0, place(0, 0));
+        for t in 0..tiles {
+            let count = split(total, tiles, t).len();
+            let (mut a_rows, mut c_rows, mut to) = ([0; TILE], [0; TILE], [0; TILE]);
+            for p in 0..count {
+                (a_rows[p], to[p]) = (row[0] + j * steps[0], row[1] + j * steps[1]);
+                c_rows[p] = if self.folds() { p * self.channels } else { to[p] };
+                j += 1;
+                if j == in_row {
+                    (image, i, j) = if i + 1 == indices { (image + 1, 0, 0) } else { (image, i + 1, 0) };
+                    row = place(image, i);
+                }
+            }
+            // SAFETY: the pixels lie within patch and output.
+            unsafe {
+                self.tiles[count - 1](&PixelTile {
+                    a: scratch,
+                    a_rows: a_rows.as_ptr(),
+                    a_taps: class.patch.as_ptr(),
+                    w: filters,
+                    w_taps: class.filters.as_ptr(),
+                    taps: class.patch.len(),
+                    channels: together * self.channels,
+                    c: if self.folds() { row_buffer } else { output },
+                    c_rows: c_rows.as_ptr(),
+                    finish,
+                });
+                if self.folds() {
+                    for (p, &to) in to[..count].iter().enumerate() {
+                        let finish = args.epilogue.finish().from(0, pixel * out_ld + to);
+                        self.fold(row_buffer.add(p * self.channels), output.add(to), &finish);
+                    }
+                }
             }
         }
     }
@@ -356,7 +427,7 @@ impl ChunkedKernel for Depthwise {
     }
 
     fn scratch_len(&self) -> usize {
-        self.cut.patch_len() + SLACK + TILE * self.channels
+        self.cut.patch_len() + SLACK + TILE * self.channels + self.repeated_len()
     }
 
     unsafe fn run_chunk(&self, _phase: usize, chunk: usize, args: &Args, scratch: *mut f32) {
@@ -368,111 +439,6 @@ impl ChunkedKernel for Depthwise {
                 hook.end(chunk);
             } else {
                 self.compute(chunk, args, scratch);
-            }
-        }
-    }
-}
-
-/// Gradient of a depthwise convolution for its filters. Inputs: activations, output gradient.
-pub struct DepthwiseFilterGrad {
-    geometry: ConvGeometry,
-    cut: Cut,
-    classes: Vec<TapClass>,
-    parts: usize,
-    copies: Copies,
-    combine: Combine,
-    tiles: [unsafe fn(&TapTile); TAPS],
-}
-
-impl DepthwiseFilterGrad {
-    /// The gradient for a geometry.
-    pub fn new(g: &ConvGeometry, tier: Tier) -> Self {
-        let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
-        let x = Axis::forward(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
-        let cut = Cut::new(g.batch, y, x, g.out_c, 0).with_pixels(PIXELS, 1);
-        let classes = tap_classes(&cut, g.kernel_w, g.out_c);
-        let parts = image_groups(cut.blocks(), g.filter_len());
-        let tiles = [
-            select_taps::<1>(tier),
-            select_taps::<2>(tier),
-            select_taps::<3>(tier),
-            select_taps::<4>(tier),
-            select_taps::<5>(tier),
-            select_taps::<6>(tier),
-            select_taps::<7>(tier),
-            select_taps::<8>(tier),
-            select_taps::<9>(tier),
-        ];
-        let combine = Combine::new(parts, g.kernel_h * g.kernel_w, g.out_c, tier);
-        DepthwiseFilterGrad { geometry: *g, cut, classes, parts, copies: Copies::new(tier), combine, tiles }
-    }
-
-    /// # Safety
-    /// As [`ChunkedKernel::run_chunk`].
-    unsafe fn compute(&self, part: usize, args: &Args, scratch: *mut f32) {
-        let g = &self.geometry;
-        let blocks = split(self.cut.blocks(), self.parts, part);
-        let times = g.out_c / g.in_c;
-        let pixel_buffer = scratch.wrapping_add(self.cut.patch_len() + SLACK);
-        let offsets = pixel_buffer.wrapping_add(g.out_c.next_multiple_of(16)).cast::<usize>();
-        let repeat = Repeat { inner: args.prologue, input: args.inputs[0], times, pixel: pixel_buffer };
-        let hook = if times == 1 { args.prologue } else { Some(&repeat as &dyn PackHook) };
-        let class = &self.classes[0];
-        // SAFETY: patch, buffer and offsets lie within scratch; sums lie within the part's filters.
-        unsafe {
-            let sums = args.workspace.add(part * g.filter_len());
-            for index in blocks.clone() {
-                let block: Block = self.cut.block(index);
-                self.cut.pack(&self.copies, hook, args.inputs[0], g.in_c, 0..g.out_c, &block, scratch);
-                let (pixel, pixels) = self.cut.output_pixels(&block);
-                for p in 0..pixels {
-                    *offsets.add(p) = self.cut.pixel_offset(&block, 0, p / g.out_w, p % g.out_w);
-                }
-                let groups = class.patch.len().div_ceil(TAPS);
-                for group in 0..groups {
-                    let taps = split(class.patch.len(), groups, group);
-                    self.tiles[taps.len() - 1](&TapTile {
-                        x: scratch,
-                        x_taps: class.patch[taps.start..].as_ptr(),
-                        x_pixels: offsets,
-                        dy: args.inputs[1].add(pixel * g.out_c),
-                        dy_ld: g.out_c,
-                        pixels,
-                        channels: g.out_c,
-                        w: sums.add(taps.start * g.out_c),
-                        w_ld: g.out_c,
-                        add: index > blocks.start,
-                    });
-                }
-            }
-        }
-    }
-}
-
-impl ChunkedKernel for DepthwiseFilterGrad {
-    fn phases(&self) -> usize {
-        2
-    }
-
-    fn chunks(&self, phase: usize) -> usize {
-        if phase == 0 { self.parts } else { self.combine.chunks() }
-    }
-
-    fn workspace_len(&self) -> usize {
-        self.parts * self.geometry.filter_len()
-    }
-
-    fn scratch_len(&self) -> usize {
-        let words = self.cut.max_pixels() * size_of::<usize>() / size_of::<f32>();
-        self.cut.patch_len() + SLACK + self.geometry.out_c.next_multiple_of(16) + words
-    }
-
-    unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32) {
-        // SAFETY: the caller's contract.
-        unsafe {
-            match phase {
-                0 => self.compute(chunk, args, scratch),
-                _ => self.combine.run(chunk, args),
             }
         }
     }

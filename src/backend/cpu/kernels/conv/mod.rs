@@ -6,6 +6,7 @@
 mod axis;
 mod batch_blocked;
 mod depthwise;
+mod depthwise_filter_grad;
 mod depthwise_rows;
 mod direct;
 mod filter_grad;
@@ -23,7 +24,8 @@ use crate::reserve;
 pub use batch_blocked::{
     BlockedConv, BlockedFilterGrad, BlockedWinograd, blocked_winograd_supports, blocked_winograd_tiles,
 };
-pub use depthwise::{Depthwise, DepthwiseFilterGrad};
+pub use depthwise::Depthwise;
+pub use depthwise_filter_grad::DepthwiseFilterGrad;
 pub use depthwise_rows::{DepthwiseRows, DepthwiseRowsFilterGrad};
 pub use direct::Direct;
 pub use filter_grad::FilterGrad;

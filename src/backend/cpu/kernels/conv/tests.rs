@@ -139,6 +139,14 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
         };
         check_kernel(&*kernel, g, pass, [hooks, false], tier, 2e-5);
     }
+    if Depthwise::supports(g) {
+        let kernel: Box<dyn ChunkedKernel> = match pass {
+            Pass::Forward => Box::new(Depthwise::forward(g, tier)),
+            Pass::InputGrad => Box::new(Depthwise::input_grad(g, tier)),
+            Pass::FilterGrad => Box::new(DepthwiseFilterGrad::new(g, tier)),
+        };
+        check_kernel(&*kernel, g, pass, [hooks, pass != Pass::FilterGrad], tier, 0.0);
+    }
     // Without a prologue.
     if DepthwiseRows::supports(g) && !hooks {
         let kernel: Box<dyn ChunkedKernel> = match pass {
@@ -365,6 +373,27 @@ fn groups_and_depthwise() {
     check_all(&geometry(1, [9, 9], 8, 8, [7, 1], 2, [3, 0, 3, 0], 1, 8));
     check_all(&geometry(2, [9, 9], 5, 15, [3, 3], 2, [1; 4], 1, 5));
     check_all(&geometry(1, [8, 20], 18, 36, [3, 2], 1, [2; 4], 2, 18));
+}
+
+#[test]
+fn pixels_that_count_as_one() {
+    // A grey image, two filters of it, colours, and channels that leave part of a vector; rows that pixels together do not
+    // fill, rows of fewer pixels, long windows, windows over the image's edge, and several images in a block.
+    for channels in [1, 2, 3, 5, 17] {
+        check_all(&geometry(2, [9, 37], channels, channels, [3, 3], 1, [1; 4], 1, channels));
+        check_all(&geometry(1, [8, 50], channels, channels, [7, 5], 1, [3, 2, 3, 2], 1, channels));
+        check_all(&geometry(1, [20, 7], channels, channels, [19, 1], 1, [9, 0, 9, 0], 1, channels));
+        check_all(&geometry(1, [4, 33], channels, channels, [1, 31], 1, [0, 15, 0, 15], 1, channels));
+        check_all(&geometry(1, [9, 21], channels, channels, [3, 3], 1, [2; 4], 2, channels));
+        check_all(&geometry(1, [9, 21], channels, channels, [5, 3], 2, [2, 1, 2, 1], 1, channels));
+        check_all(&geometry(70, [5, 6], channels, channels, [3, 3], 1, [1; 4], 1, channels));
+    }
+    check_all(&geometry(1, [9, 19], 1, 2, [3, 3], 1, [1; 4], 1, 1));
+    check_all(&geometry(2, [70, 300], 1, 1, [3, 3], 1, [1; 4], 1, 1));
+    // Rows and columns of different strides.
+    let g = geometry(1, [9, 21], 3, 3, [3, 3], 1, [1; 4], 1, 3);
+    check_all(&ConvGeometry { stride_h: 2, out_h: 5, ..g });
+    check_all(&ConvGeometry { stride_w: 2, out_w: 11, ..g });
 }
 
 #[test]

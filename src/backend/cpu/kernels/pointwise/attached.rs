@@ -430,11 +430,18 @@ impl<'a> AttachedTile<'a> {
     }
 }
 
+/// `rows` × `width` elements with row stride `ld` as the fewest rows: one, where they follow one another. A call for each
+/// row of one or two channels takes longer than the program.
+fn adjacent(ld: usize, rows: usize, width: usize) -> (usize, usize) {
+    if ld == width { (1, rows * width) } else { (rows, width) }
+}
+
 /// Copies `rows` × `width` elements with row stride `ld` to a block.
 ///
 /// # Safety
 /// All elements are accessible, and the block holds them.
 pub(super) unsafe fn gather(from: *const u8, dtype: DType, ld: usize, rows: usize, width: usize, to: *mut u32) {
+    let (rows, width) = adjacent(ld, rows, width);
     for r in 0..rows {
         // SAFETY: the caller's.
         unsafe {
@@ -453,13 +460,18 @@ unsafe fn spread(from: *const u8, dtype: DType, col: usize, lanes: usize, rows: 
     // SAFETY: the caller's.
     unsafe {
         if lanes == 1 {
-            return gather(from.add(col * dtype.size()), dtype, 0, rows, width, to);
+            gather(from.add(col * dtype.size()), dtype, width, 1, width, to);
+        } else {
+            for i in 0..width {
+                *to.add(i) = lanes::lane(from, dtype, (col + i) / lanes);
+            }
         }
-        for i in 0..width {
-            *to.add(i) = lanes::lane(from, dtype, (col + i) / lanes);
-        }
-        for r in 1..rows {
-            to.add(r * width).copy_from_nonoverlapping(to, width);
+        // Twice as much each time: rows may be short.
+        let (mut done, all) = (width, rows * width);
+        while done < all {
+            let more = done.min(all - done);
+            to.add(done).copy_from_nonoverlapping(to, more);
+            done += more;
         }
     }
 }
@@ -469,6 +481,7 @@ unsafe fn spread(from: *const u8, dtype: DType, col: usize, lanes: usize, rows: 
 /// # Safety
 /// As [`gather`].
 unsafe fn scatter(from: *const u32, dtype: DType, to: *mut u8, ld: usize, rows: usize, width: usize) {
+    let (rows, width) = adjacent(ld, rows, width);
     for r in 0..rows {
         // SAFETY: the caller's.
         unsafe {

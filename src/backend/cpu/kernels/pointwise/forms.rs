@@ -218,6 +218,8 @@ dispatch! {
 
 /// Columns from which on rows are added up in registers.
 const WIDE: usize = 32;
+/// Columns up to which rows are added up one number after another.
+const SHORT: usize = 8;
 /// Rows whose lanes are added up together, and vectors that add up side by side.
 const ABREAST: usize = 4;
 
@@ -225,6 +227,16 @@ const ABREAST: usize = 4;
 #[inline(always)]
 fn sum<S: Simd>(s: S, values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
     match row_step {
+        Some(step) if cols <= SHORT => match cols {
+            1 => sum_short_rows::<1>(values, step, sums),
+            2 => sum_short_rows::<2>(values, step, sums),
+            3 => sum_short_rows::<3>(values, step, sums),
+            4 => sum_short_rows::<4>(values, step, sums),
+            5 => sum_short_rows::<5>(values, step, sums),
+            6 => sum_short_rows::<6>(values, step, sums),
+            7 => sum_short_rows::<7>(values, step, sums),
+            _ => sum_short_rows::<SHORT>(values, step, sums),
+        },
         Some(step) => {
             let mut at = 0;
             for rows in values.chunks(cols * ABREAST) {
@@ -259,6 +271,14 @@ fn sum<S: Simd>(s: S, values: &[f32], cols: usize, row_step: Option<usize>, sums
                 sums.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v));
             }
         }
+    }
+}
+
+/// Adds up rows that are shorter than what it takes to make vectors of them.
+#[inline(always)]
+fn sum_short_rows<const COLS: usize>(values: &[f32], step: usize, sums: &mut [f64]) {
+    for (i, row) in values.as_chunks::<COLS>().0.iter().enumerate() {
+        sums[i * step] += f64::from(row[1..].iter().fold(row[0], |sum, &v| sum + v));
     }
 }
 

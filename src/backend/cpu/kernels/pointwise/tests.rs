@@ -308,6 +308,25 @@ fn extremes_of_rows_and_columns_of_any_length_keep_nan_and_the_first_zero() {
 }
 
 #[test]
+fn sums_of_rows_of_any_length() {
+    let mut rng = Rng::new(3);
+    for tier in Tier::supported() {
+        let sum = forms::select_sum(tier);
+        for cols in (1..36).chain([63, 64, 65, 130]) {
+            for (rows, step) in [(1, 0), (2, 0), (1, 1), (5, 1), (37, 1), (5, 3)] {
+                // Whole numbers, so that no order of addition rounds.
+                let values: Vec<f32> = (0..rows * cols).map(|_| rng.below(2001) as f32 - 1000.0).collect();
+                let mut got = vec![2.5; 3 * rows];
+                let mut expected = got.clone();
+                sum(&values, cols, Some(step), &mut got);
+                values.iter().enumerate().for_each(|(i, &v)| expected[i / cols * step] += f64::from(v));
+                assert_eq!(got, expected, "{tier} {rows}x{cols}, step {step}");
+            }
+        }
+    }
+}
+
+#[test]
 fn large_sums_in_all_directions() {
     for (shape, axes) in [
         (&[70_000usize, 6][..], &[0usize][..]),

@@ -4,7 +4,7 @@
 //! window that the outputs read are summed over all tiles of all images, a product of matrices
 //! [input channels × tiles] × [tiles × output channels] per point, and transformed to T×T taps once.
 
-use super::filters::Parity;
+use super::filters::{Meetings, Parity};
 use super::transform::{FilterGradTransforms, MAX_TAPS};
 use super::windows::{Grid, Planes, Windows};
 use super::{sides, strides};
@@ -35,6 +35,7 @@ pub struct WinogradFilterGrad {
     in_c: usize,
     grid: Grid,
     windows: Windows,
+    meetings: Meetings,
     /// Groups of tiles with partial sums of their own, and parts of the channels.
     groups: usize,
     in_parts: usize,
@@ -69,6 +70,7 @@ impl WinogradFilterGrad {
             in_c,
             grid,
             windows,
+            meetings: Meetings::new(form, g, false),
             groups,
             in_parts,
             out_parts,
@@ -137,6 +139,8 @@ impl WinogradFilterGrad {
         // the output.
         unsafe {
             zeros.write_bytes(0, channels.len());
+            // Where taps are absent no products are summed.
+            self.meetings.incomplete().for_each(|point| sums.add(point * sum_plane).write_bytes(0, sum_plane));
             for index in 0..blocks {
                 let len = block(index).len();
                 for run in self.grid.runs(block(index)) {
@@ -155,11 +159,16 @@ impl WinogradFilterGrad {
                 let gradients = self.grid.spans(next, args.inputs[1], g.out_c, cols.clone());
                 let mut prefetch = Prefetch::new(reads.chain(gradients), register_tiles, self.touch);
                 for point in 0..points {
+                    let met = self.meetings.at(point);
+                    let met = met.start.saturating_sub(channels.start)..met.end.saturating_sub(channels.start);
                     for col in (0..cols.len()).step_by(self.tiles.cols()) {
                         let vectors = self.tiles.vectors_for(self.tiles.cols().min(cols.len() - col));
                         for t in 0..row_tiles {
                             prefetch.advance();
                             let r = split(channels.len(), row_tiles, t);
+                            if r.end <= met.start || met.end <= r.start {
+                                continue;
+                            }
                             self.tiles.run(&Tile {
                                 rows: r.len(),
                                 vectors,

@@ -9,7 +9,8 @@ use crate::schedule::PackedLayout;
 use std::ops::Range;
 
 /// Channels that have one parity. A convolution of stride 2 is one of stride 1 on pixels that are four of the image, one of
-/// each parity, with filters of half the taps; the channels of parity (0, 0) come first, then (0, 1), (1, 0), (1, 1).
+/// each parity, with filters of half the taps; the channels of parity (0, 1) come first, then (0, 0), (1, 0), (1, 1), so that
+/// those of even rows follow one another, and those of even columns.
 pub(super) struct Parity {
     /// Of rows and columns.
     pub parity: [usize; 2],
@@ -19,6 +20,9 @@ pub(super) struct Parity {
     pub channels: Range<usize>,
 }
 
+/// Parities of rows and columns, in the order of their channels.
+const PARITIES: [[usize; 2]; 4] = [[0, 1], [0, 0], [1, 0], [1, 1]];
+
 impl Parity {
     /// The parts of some channels, where pixels of the image have as many.
     pub fn parts(step: usize, channels: usize, range: &Range<usize>) -> impl Iterator<Item = Parity> + use<> {
@@ -26,11 +30,60 @@ impl Parity {
         (0..step * step).filter_map(move |p| {
             let (start, end) = (range.start.max(p * channels), range.end.min((p + 1) * channels));
             (start < end).then(|| Parity {
-                parity: [p / step, p % step],
+                parity: if step == 1 { [0; 2] } else { PARITIES[p] },
                 at: start - range.start,
                 channels: start - p * channels..end - p * channels,
             })
         })
+    }
+}
+
+/// Points of windows, and the channels of all parities that filters meet there.
+///
+/// Where a filter of stride 2 has an odd number of taps along an axis, odd pixels meet one tap less than even ones. Of the
+/// polynomial that taps make, the last coefficient is absent there, or, where the filter is rotated for the input gradient,
+/// the first: its value at ∞ or at 0 is 0, and no product is taken. Of 3×3 taps 81 of 100 are left.
+#[derive(Clone, Copy)]
+pub(super) struct Meetings {
+    /// Points along an axis.
+    window: usize,
+    /// Channels of a pixel of the image, and parities.
+    channels: usize,
+    parities: usize,
+    /// The point along an axis at which odd pixels meet nothing.
+    absent: Option<usize>,
+}
+
+impl Meetings {
+    /// Those of a convolution, or of its input gradient.
+    pub fn new(form: Form, g: &ConvGeometry, gradient: bool) -> Self {
+        let (window, step) = (form.window(), g.stride_h);
+        let at = if gradient { 0 } else { window - 1 };
+        let absent = (step == 2 && !g.kernel_h.is_multiple_of(2)).then_some(at);
+        Meetings { window, channels: g.in_c, parities: step * step, absent }
+    }
+
+    /// The channels that filters meet at a point.
+    pub fn at(&self, point: usize) -> Range<usize> {
+        let absent = [point / self.window, point % self.window].map(|at| Some(at) == self.absent);
+        let parts = match absent {
+            [false, false] => 0..self.parities,
+            [true, false] => 0..2,
+            [false, true] => 1..3,
+            [true, true] => 1..2,
+        };
+        parts.start * self.channels..parts.end * self.channels
+    }
+
+    /// The points at which some channels are met by nothing.
+    pub fn incomplete(self) -> impl Iterator<Item = usize> {
+        (0..self.window * self.window).filter(move |&point| self.at(point).len() < self.parities * self.channels)
+    }
+
+    /// The part of all products that is left.
+    pub fn share(&self) -> f64 {
+        let met: usize = (0..self.window * self.window).map(|point| self.at(point).len()).sum();
+        met as f64 / (self.window * self.window * self.parities * self.channels) as f64
     }
 }
 
@@ -46,6 +99,7 @@ pub(super) struct Filters {
     kernel: usize,
     /// Whether filters are rotated and transposed, for the input gradient.
     pub gradient: bool,
+    pub meetings: Meetings,
     pub tiles: TileSet,
     copies: Copies,
     transforms: Transforms,
@@ -59,7 +113,8 @@ impl Filters {
         let (in_c, out_c) = if gradient { (g.out_c, wide) } else { (wide, g.out_c) };
         let tiles = TileSet::for_columns(tier, out_c);
         let (copies, transforms) = (Copies::new(tier), Transforms::new(form, tier));
-        Filters { form, in_c, out_c, step, kernel, gradient, tiles, copies, transforms }
+        let meetings = Meetings::new(form, g, gradient);
+        Filters { form, in_c, out_c, step, kernel, gradient, meetings, tiles, copies, transforms }
     }
 
     pub fn panels(&self) -> usize {
@@ -75,6 +130,17 @@ impl Filters {
     pub fn panel(&self, panel: usize) -> (usize, usize) {
         let columns = self.columns(&(panel..panel + 1));
         (columns.start, self.tiles.vectors_for(columns.len()) * self.tiles.lanes)
+    }
+
+    /// Channels that products at a point are summed over.
+    pub fn summed(&self, point: usize) -> Range<usize> {
+        if self.gradient { 0..self.in_c } else { self.meetings.at(point) }
+    }
+
+    /// Whether products of a panel at a point are more than zeros.
+    pub fn meets(&self, point: usize, panel: usize) -> bool {
+        let (columns, met) = (self.columns(&(panel..panel + 1)), self.meetings.at(point));
+        !self.gradient || (columns.start < met.end && met.start < columns.end)
     }
 
     /// Elements of one point; the odd cache line keeps planes from one cache set.
@@ -102,9 +168,10 @@ impl Filters {
         self.form.taps() * self.form.taps() * self.in_c * self.tiles.cols()
     }
 
-    /// The panel's filters of one point.
+    /// The panel's filters of one point, from the first channel that is summed over on.
     pub fn at(&self, packed: *const f32, point: usize, panel: usize) -> *const f32 {
-        packed.wrapping_add(point * self.plane() + self.panel(panel).0 * self.in_c)
+        let (col, width) = self.panel(panel);
+        packed.wrapping_add(point * self.plane() + col * self.in_c + self.summed(point).start * width)
     }
 
     /// Transforms the filters of a panel.

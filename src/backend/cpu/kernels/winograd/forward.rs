@@ -11,6 +11,7 @@ use crate::backend::cpu::kernels::prefetch::{Prefetch, Touch, touch_of};
 use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, Rows, Tile};
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Most tiles of a chunk.
@@ -93,6 +94,14 @@ impl WinogradForward {
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn compute(&self, chunk: usize, args: &Args, scratch: *mut f32) {
         let panels = split(self.filters.panels(), self.panel_parts, chunk % self.panel_parts);
+        if self.filters.gradient {
+            let (m, plane) =
+                (scratch.wrapping_add(self.filters.form.points() * self.window_strides().1), self.product_strides().1);
+            for point in self.filters.meetings.incomplete() {
+                // SAFETY: the plane lies within scratch. No block writes what its filters do not meet.
+                unsafe { m.add(point * plane).write_bytes(0, plane) };
+            }
+        }
         for block in split(self.blocks, self.block_parts, chunk / self.panel_parts) {
             // SAFETY: the caller's contract.
             unsafe { self.compute_block(chunk, block, &panels, args, scratch) };
@@ -129,35 +138,35 @@ impl WinogradForward {
                 let cols = cols.start..cols.end.min(pixel_channels);
                 self.grid.spans(tiles.clone(), p, pixel_channels, cols)
             });
-            let register_tiles = points * row_tiles * panels.len();
+            let met = (0..points).flat_map(|point| panels.clone().map(move |panel| (point, panel)));
+            let met: SmallVec<[_; 64]> = met.filter(|&(point, panel)| self.filters.meets(point, panel)).collect();
+            let register_tiles = row_tiles * met.len();
             let mut prefetch = Prefetch::new(finishing.chain(reads), register_tiles, self.touch);
-            for point in 0..points {
-                for panel in panels.clone() {
-                    let (col, width) = self.filters.panel(panel);
-                    let b = self.filters.at(args.packed, point, panel);
-                    let following = if panel + 1 < panels.end { (point, panel + 1) } else { (point + 1, panels.start) };
-                    let following = self.filters.at(args.packed, following.0, following.1);
-                    let turns = PrefetchSchedule::new(following, in_c * width, in_c, row_tiles);
-                    for (t, r) in ranges(tiles.len(), row_tiles).enumerate() {
-                        prefetch.advance();
-                        set.run(&Tile {
-                            rows: r.len(),
-                            vectors: width / set.lanes,
-                            cols: width,
-                            a: scratch.add(point * v_plane + r.start * v_ld),
-                            a_rows: Rows::Listed { offsets: a_rows.as_ptr(), step: 1 },
-                            segments: ONE_SEGMENT.as_ptr(),
-                            segment_count: 1,
-                            k: in_c,
-                            b,
-                            b_step: width,
-                            c: m.add(point * m_plane + r.start * m_ld + col - cols.start),
-                            c_rows: c_rows.as_ptr(),
-                            add_to_c: false,
-                            finish: Finish::NONE,
-                            next: turns.of(t),
-                        });
-                    }
+            for (index, &(point, panel)) in met.iter().enumerate() {
+                let ((col, width), summed) = (self.filters.panel(panel), self.filters.summed(point));
+                let b = self.filters.at(args.packed, point, panel);
+                let following = met.get(index + 1).copied().unwrap_or((points, panels.start));
+                let following = self.filters.at(args.packed, following.0, following.1);
+                let turns = PrefetchSchedule::new(following, summed.len() * width, summed.len(), row_tiles);
+                for (t, r) in ranges(tiles.len(), row_tiles).enumerate() {
+                    prefetch.advance();
+                    set.run(&Tile {
+                        rows: r.len(),
+                        vectors: width / set.lanes,
+                        cols: width,
+                        a: scratch.add(point * v_plane + r.start * v_ld + summed.start),
+                        a_rows: Rows::Listed { offsets: a_rows.as_ptr(), step: 1 },
+                        segments: ONE_SEGMENT.as_ptr(),
+                        segment_count: 1,
+                        k: summed.len(),
+                        b,
+                        b_step: width,
+                        c: m.add(point * m_plane + r.start * m_ld + col - cols.start),
+                        c_rows: c_rows.as_ptr(),
+                        add_to_c: false,
+                        finish: Finish::NONE,
+                        next: turns.of(t),
+                    });
                 }
             }
             let products = Planes { base: m, ld: m_ld, plane: m_plane };

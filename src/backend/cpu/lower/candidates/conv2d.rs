@@ -130,8 +130,8 @@ const GEMM_1X1: Candidate = Candidate {
 /// Runs of pixels with the same taps inside, without a copy of the input.
 const DEPTHWISE_ROWS: Candidate = Candidate {
     name: "conv_depthwise_rows",
-    fits: |g, _, _| match DepthwiseRows::supports(g) {
-        true => Ok(cost::depthwise_rows(g)),
+    fits: |g, _, tier| match DepthwiseRows::supports(g) {
+        true => Ok(cost::depthwise_rows(g, tier)),
         false => {
             Err("one filter per channel of at most 7 rows and 3 columns, stride at most 2, no dilation of columns")
         }
@@ -153,8 +153,9 @@ const DEPTHWISE: Candidate = Candidate {
     name: "conv_depthwise",
     images: false,
     packs: true,
-    fits: |g, _, _| {
-        if g.is_depthwise() { Ok(cost::depthwise(g)) } else { Err("as many groups as input channels, at least 2") }
+    fits: |g, pass, tier| match Depthwise::supports(g) {
+        true => Ok(cost::depthwise(g, pass, tier)),
+        false => Err("as many groups as input channels, and few filters where there is one"),
     },
     build: |g, pass, _, tier| match pass {
         Pass::Forward => Box::new(Depthwise::forward(g, tier)),
