@@ -199,8 +199,8 @@ def main() -> None:
                     for pipeline, best in found.items()
                 },
             }
-    if options.write:
-        options.write.write_text(json.dumps(figures, indent=1) + "\n")
+            if options.write:
+                options.write.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":
