@@ -230,19 +230,18 @@ pub fn of_halves(float16: bool) -> Result<Vec<Case>> {
             narrow(name, dtype, MatMul { transpose_a, transpose_b }, [&a, &b], columns)
         };
         let (x, w, y) = ([2usize, 9, 7, 8], [3usize, 3, 8, 20], [2usize, 9, 7, 20]);
+        cases.extend([product("matmul", false, false, [37, 45], [45, 52], 52)?, extremes(dtype)?]);
+        if dtype == DType::BF16 && float16 {
+            // What reads operands and stores sums is the same for both.
+            continue;
+        }
+        let input_grad = Conv2dInputGrad { conv: conv.clone(), size: [9, 7] };
+        let filter_grad = Conv2dFilterGrad { conv: conv.clone(), kernel_size: [3, 3] };
         cases.extend([
-            product("matmul", false, false, [37, 45], [45, 52], 52)?,
             product("matmul of transposed matrices", true, true, [100, 33], [21, 100], 21)?,
             narrow("conv2d", dtype, conv.clone(), [&x, &w], w[3])?,
-            narrow("gradient of images", dtype, Conv2dInputGrad { conv: conv.clone(), size: [9, 7] }, [&y, &w], x[3])?,
-            narrow(
-                "gradient of filters",
-                dtype,
-                Conv2dFilterGrad { conv: conv.clone(), kernel_size: [3, 3] },
-                [&x, &y],
-                w[3],
-            )?,
-            extremes(dtype)?,
+            narrow("gradient of images", dtype, input_grad, [&y, &w], x[3])?,
+            narrow("gradient of filters", dtype, filter_grad, [&x, &y], w[3])?,
         ]);
     }
     Ok(cases)
