@@ -274,3 +274,9 @@ def test_a_nan_in_an_array_reaches_the_pixels_that_read_it():
     x[4, 4] = np.nan
     y = np.isnan(ops.image.resize(x, (4, 4)).numpy())
     assert y.sum() == 1 and y[2, 2]
+
+
+@pytest.mark.parametrize("size", [10**9, (4, 10**15)])
+def test_a_size_beyond_memory_is_an_error(size):
+    with pytest.raises(MemoryError, match="^resize: size: no memory for images of .* pixels, which take "):
+        ops.image.resize(np.zeros((4, 5, 3), "float32"), size)

@@ -231,6 +231,24 @@ def _nearest(extent: int, target: int) -> np.ndarray:
     return np.minimum(centres, extent - 1).astype(np.int32)
 
 
+def _room(shape: Any, axis: int, target: list[int]) -> None:
+    """Raises a MemoryError where the result and the weights have no room, before parts of them are made.
+
+    The system would grant one part after another, and end the process when they are written.
+    """
+    extents = shape[axis : axis + 2]
+    result = math.prod(shape) // math.prod(extents) * math.prod(target) * 4
+    # The distances, weights and masks of an axis are float64 arrays that are there at once.
+    weights = 6 * 8 * max(e * t if e != t else 0 for e, t in zip(extents, target, strict=True))
+    try:
+        np.empty(result + weights, np.uint8)
+    except (MemoryError, ValueError):
+        sides = " x ".join(map(str, target))
+        raise MemoryError(
+            f"resize: size: no memory for images of {sides} pixels, which take {result + weights:,} bytes"
+        ) from None
+
+
 @op
 def resize(
     images: Any,
@@ -270,6 +288,7 @@ def resize(
         TypeError: `images` is not numeric.
         ValueError: `images` has neither 3 nor 4 axes or no pixels, both aspect ratios are asked for, or
             another argument is none of the values above.
+        MemoryError: There is no memory for images of this size.
 
     Example:
         >>> import numpy as np
@@ -291,6 +310,7 @@ def resize(
     target = pair(size, "resize: size")
     if 0 in x.shape[axis : axis + 2]:
         raise ValueError(f"resize: images: expected at least one pixel, received shape {x.shape}")
+    _room(x.shape, axis, target)
     dtype = x.dtype
     x = _to_aspect_ratio(x, axis, target, crop_to_aspect_ratio, pad_to_aspect_ratio, fill_value)
     if is_host:
