@@ -33,13 +33,13 @@ impl ResidualGroups {
     }
 }
 
-/// One convolution that could be part of an inverted residual.
-fn part(g: &Graph, group: &Group, kernel: &'static dyn CpuKernel) -> Option<ConvGeometry> {
+/// One convolution that could be part of an inverted residual: its kernel works by rows, too, or `forced`.
+fn part(g: &Graph, group: &Group, kernel: &'static dyn CpuKernel, forced: bool) -> Option<ConvGeometry> {
     let (Op::Conv2d(conv), anchor) = (&g.node(group.anchor?).op, group.anchor?) else { return None };
     let [x, w] = [0, 1].map(|i| &g.fact(g.node(anchor).inputs[i]).shape);
     let finishes = group.region.as_ref().is_none_or(|region| FinishForm::of(region).is_some());
     let alone = group.outputs.len() == 1 && group.prologue.is_none();
-    if kernel.works_by_rows() && finishes && alone { geometry(conv, x, w).ok() } else { None }
+    if (forced || kernel.works_by_rows()) && finishes && alone { geometry(conv, x, w).ok() } else { None }
 }
 
 /// The inverted residuals among the groups, whose anchors run the kernels `chosen`.
@@ -65,7 +65,7 @@ pub fn find(
         readers.entry(resolve(output)).or_default().push(usize::MAX);
     }
     let parts: Vec<Option<ConvGeometry>> =
-        fusion.groups.iter().zip(chosen).map(|(group, kernel)| part(g, group, (*kernel)?)).collect();
+        fusion.groups.iter().zip(chosen).map(|(group, kernel)| part(g, group, (*kernel)?, forced.is_some())).collect();
     let mut taken = vec![false; fusion.groups.len()];
     let mut residuals = Vec::new();
     for (i, depthwise) in parts.iter().enumerate() {
