@@ -32,6 +32,7 @@ __all__ = [
     "decode_image",
     "decode_words",
     "gif_frames",
+    "parse_image_json",
     "read_images",
     "load_hdf5",
     "parse_hdf5",
