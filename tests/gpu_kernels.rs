@@ -100,6 +100,20 @@ fn drawn(rng: &mut Rng, operands: Option<DType>, count: usize) -> Vec<&'static s
     (0..count).map(|_| names.remove(5 % names.len())).collect()
 }
 
+/// Kernels of each pass and type in random order, none a second time before all others.
+#[derive(Default)]
+struct Decks(BTreeMap<String, Vec<&'static str>>);
+
+impl Decks {
+    fn draw(&mut self, rng: &mut Rng, pass: Pass, operands: Option<DType>) -> &'static str {
+        let left = self.0.entry(format!("{pass:?} {operands:?}")).or_default();
+        if left.is_empty() {
+            *left = names_of(operands);
+        }
+        left.swap_remove(rng.below(left.len()))
+    }
+}
+
 /// `x` as a layer of 16 bits gets it.
 fn narrowed(g: &mut Graph, x: NodeId, operands: Option<DType>) -> NodeId {
     let Some(dtype) = operands else { return x };
@@ -238,14 +252,29 @@ fn convolution(
     Some(g)
 }
 
+/// What convolutions have been computed by.
+struct Seen {
+    rng: Rng,
+    decks: Decks,
+    /// How often a kernel ran, by pass and name.
+    runs: BTreeMap<String, usize>,
+}
+
+impl Seen {
+    fn new(seed: u64) -> Self {
+        Seen { rng: Rng::new(seed), decks: Decks::default(), runs: BTreeMap::new() }
+    }
+}
+
 /// All passes of a convolution under the next names of those that round to nothing, and of one of both types.
-fn check_conv(conv: &Conv2d, [x, w]: [[usize; 4]; 2], sums: bool, rng: &mut Rng, runs: &mut BTreeMap<String, usize>) {
+fn check_conv(conv: &Conv2d, [x, w]: [[usize; 4]; 2], sums: bool, seen: &mut Seen) {
+    let Seen { rng, decks, runs } = seen;
     let half = if rng.below(2) == 0 { DType::F16 } else { DType::BF16 };
     for pass in PASSES {
         for operands in [None, Some(half)] {
             let Some(g) = convolution(pass, conv, x, w, sums, operands) else { continue };
             let mut own = Runs::new();
-            check_names(&g, &drawn(rng, operands, 1), &mut own);
+            check_names(&g, &[decks.draw(rng, pass, operands)], &mut own);
             own.into_iter().for_each(|(name, n)| *runs.entry(format!("{pass:?} {name}")).or_default() += n);
         }
     }
@@ -256,16 +285,16 @@ fn convolutions_over_all_attributes() {
     if !is_asked() {
         return;
     }
-    let (mut runs, mut rng) = (BTreeMap::new(), Rng::new(4));
+    let mut seen = Seen::new(4);
     for padding in [Padding::Valid, Padding::Same, Padding::Explicit([(2, 1), (0, 3)])] {
         for stride in [1, 2, 3] {
             for dilation in [1, 2] {
                 let conv = |groups| Conv2d { strides: [stride, 1], dilation: [dilation; 2], padding, groups };
-                check_conv(&conv(1), [[2, 7, 9, 5], [3, 2, 5, 7]], stride == 2, &mut rng, &mut runs);
-                check_conv(&conv(1), [[1, 7, 9, 8], [3, 3, 8, 12]], false, &mut rng, &mut runs);
-                check_conv(&conv(3), [[1, 6, 6, 12], [2, 3, 4, 24]], false, &mut rng, &mut runs);
-                check_conv(&conv(8), [[2, 6, 5, 8], [3, 3, 1, 8]], false, &mut rng, &mut runs);
-                check_conv(&conv(5), [[1, 6, 5, 5], [3, 3, 1, 10]], false, &mut rng, &mut runs);
+                check_conv(&conv(1), [[2, 7, 9, 5], [3, 2, 5, 7]], stride == 2, &mut seen);
+                check_conv(&conv(1), [[1, 7, 9, 8], [3, 3, 8, 12]], false, &mut seen);
+                check_conv(&conv(3), [[1, 6, 6, 12], [2, 3, 4, 24]], false, &mut seen);
+                check_conv(&conv(8), [[2, 6, 5, 8], [3, 3, 1, 8]], false, &mut seen);
+                check_conv(&conv(5), [[1, 6, 5, 5], [3, 3, 1, 10]], false, &mut seen);
             }
         }
     }
@@ -277,8 +306,8 @@ fn convolutions_over_all_attributes() {
                 (_, true) => 1,
                 (_, false) => 3,
             };
-            let count = runs.get(&format!("{pass:?} {name}")).copied().unwrap_or(0);
-            assert!(count >= least, "{pass:?} {name} ran {count} times: {runs:?}");
+            let count = seen.runs.get(&format!("{pass:?} {name}")).copied().unwrap_or(0);
+            assert!(count >= least, "{pass:?} {name} ran {count} times: {:?}", seen.runs);
         }
     }
 }
@@ -288,13 +317,13 @@ fn convolutions_at_the_edges_of_tiles() {
     if !is_asked() {
         return;
     }
-    let (mut runs, mut rng) = (BTreeMap::new(), Rng::new(4));
+    let mut seen = Seen::new(4);
     let conv = |stride: usize, padding| Conv2d { strides: [stride; 2], dilation: [1, 1], padding, groups: 1 };
     for (in_c, out_c) in [(16, 32), (17, 33), (4, 64), (64, 31), (3, 130), (68, 4)] {
-        check_conv(&conv(1, Padding::Same), [[1, 8, 8, in_c], [3, 3, in_c, out_c]], false, &mut rng, &mut runs);
-        check_conv(&conv(2, Padding::Same), [[2, 9, 8, in_c], [3, 3, in_c, out_c]], false, &mut rng, &mut runs);
-        check_conv(&conv(1, Padding::Valid), [[3, 1, 1, in_c], [1, 1, in_c, out_c]], false, &mut rng, &mut runs);
-        check_conv(&conv(2, Padding::Valid), [[1, 11, 13, in_c], [1, 1, in_c, out_c]], false, &mut rng, &mut runs);
+        check_conv(&conv(1, Padding::Same), [[1, 8, 8, in_c], [3, 3, in_c, out_c]], false, &mut seen);
+        check_conv(&conv(2, Padding::Same), [[2, 9, 8, in_c], [3, 3, in_c, out_c]], false, &mut seen);
+        check_conv(&conv(1, Padding::Valid), [[3, 1, 1, in_c], [1, 1, in_c, out_c]], false, &mut seen);
+        check_conv(&conv(2, Padding::Valid), [[1, 11, 13, in_c], [1, 1, in_c, out_c]], false, &mut seen);
     }
     // Few pixels are few rows.
     let mut few = Runs::new();
