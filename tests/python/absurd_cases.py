@@ -20,7 +20,7 @@ import numpy as np
 import cnnrs
 from cnnrs import Input, Model, layers, ops
 
-NUMBERS = [0, -1, 10**5, 10**9, 2**31, 2**61, 2**63]
+NUMBERS = [0, -1, 10**4, 10**9, 2**31, 2**61, 2**63]
 MEMORY = 2 << 30
 
 # Arguments that a layer needs, and the shape of one sample where it is no image.

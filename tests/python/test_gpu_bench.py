@@ -88,7 +88,7 @@ def test_a_pass_of_a_convolution_computes_nothing_else(conv):
     g = gpu_cnnrs_worker.random(*y.shape)
     wanted = dict(zip(gpu_rows.PASSES, (y, *tape.gradient(y, [x, w], output_gradients=g)), strict=True))
     for which, operands in zip(gpu_rows.PASSES, ([x, w], [w, g], [x, g]), strict=True):
-        function, made = gpu_cnnrs_worker.convolution(shape, 2, which)
+        function, made = gpu_cnnrs_worker.convolution(shape, 2, which, "float32")
         assert [m.shape for m in made] == [o.shape for o in operands]
         with context.trace() as recorder:
             places = [recorder.placeholder(list(o.shape), "float32", "x") for o in operands]

@@ -231,13 +231,14 @@ def _nearest(extent: int, target: int) -> np.ndarray:
     return np.minimum(centres, extent - 1).astype(np.int32)
 
 
-def _room(shape: Any, axis: int, target: list[int]) -> None:
-    """Raises a MemoryError where the result and the weights have no room, before parts of them are made.
+def _room(shape: Any, axis: int, target: list[int], is_computed: bool) -> None:
+    """Raises a MemoryError where the weights and what is computed at once have no room, before parts are made.
 
     The system would grant one part after another, and end the process when they are written.
     """
     extents = shape[axis : axis + 2]
-    result = math.prod(shape) // math.prod(extents) * math.prod(target) * 4
+    # Where a graph is recorded, the plan asks for the memory of the result.
+    result = math.prod(shape) // math.prod(extents) * math.prod(target) * 4 if is_computed else 0
     # The distances, weights and masks of an axis are float64 arrays that are there at once.
     weights = 6 * 8 * max(e * t if e != t else 0 for e, t in zip(extents, target, strict=True))
     try:
@@ -310,7 +311,7 @@ def resize(
     target = pair(size, "resize: size")
     if 0 in x.shape[axis : axis + 2]:
         raise ValueError(f"resize: images: expected at least one pixel, received shape {x.shape}")
-    _room(x.shape, axis, target)
+    _room(x.shape, axis, target, is_host)
     dtype = x.dtype
     x = _to_aspect_ratio(x, axis, target, crop_to_aspect_ratio, pad_to_aspect_ratio, fill_value)
     if is_host:
