@@ -232,7 +232,7 @@ def _nearest(extent: int, target: int) -> np.ndarray:
 
 
 def _room(shape: Any, axis: int, target: list[int], is_computed: bool) -> None:
-    """Raises a MemoryError where the weights and what is computed at once have no room, before parts are made.
+    """Raises a MemoryError where the weights and what is computed at once have no room, before they are made.
 
     The system would grant one part after another, and end the process when they are written.
     """
