@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cnnrs import layers, ops, utils
-from cnnrs.data import AUTOTUNE, Dataset
+from cnnrs.data import AUTOTUNE, Dataset, decode_image
 from cnnrs.data.mapping import ElementFunction
 from cnnrs.data.slots import joined, slots
 
@@ -203,3 +203,17 @@ def test_the_recording_is_of_the_specs(folder: Path) -> None:
         assert function((np.zeros(shape, np.uint8),), key).shape == (24, 20, 3)
     # Specs that are wrong do no harm.
     assert function((np.zeros((30, 40, 1), np.uint8),), key).shape == (24, 20, 1)
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_the_size_is_that_of_the_image_as_it_is_turned(turned: bool) -> None:
+    photos = sorted((Path(__file__).parents[1] / "fixtures/images").glob("orientation_*.jpg"))
+    augment = layers.RandomResizedCrop(6, 9, seed=1)
+    data = Dataset.from_files(photos, exif_orientation=turned)
+    found = [
+        np.array(x) for x in data.map(lambda x: augment(x, training=False), AUTOTUNE).as_numpy_iterator()
+    ]
+    images = [decode_image(path, exif_orientation=turned) for path in photos]
+    assert len(photos) == 8 and len({image.shape for image in images}) == (2 if turned else 1)
+    for pixels, image in zip(found, images, strict=True):
+        np.testing.assert_allclose(pixels, np.array(augment(image, training=False)), atol=1e-3)

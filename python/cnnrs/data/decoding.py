@@ -158,6 +158,7 @@ def takes_decoding(function: _F) -> _F:
                 raise TypeError(f"{where}: unexpected argument {name!r}{hint}{keras}")
         return function(*args, **kwargs)
 
+    # mypy knows no undeclared attribute of functions, nor that `checked` takes what `function` took.
     checked.__signature__ = own.replace(parameters=[*parameters, *shared])  # type: ignore[attr-defined]
     begin, line, end = (function.__doc__ or "").partition("            **decoding\n")
     checked.__doc__ = f"{begin}{_LINES if line else ''}{end}"

@@ -78,6 +78,7 @@ def _filter_of_images(compute: Callable[..., Any]) -> Any:
         return restore(of_floats(made, batch.dtype))
 
     functools.update_wrapper(function, compute)
+    # What `inspect` reads; mypy knows no attribute of functions that is not declared.
     function.__signature__ = signature  # type: ignore[attr-defined]
     text = (compute.__doc__ or "").replace("{images}", _IMAGES).replace("{border}", _BORDER)
     function.__doc__ = text
