@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 
+_NESTED = (list, tuple, dict, deque)
+
+
 class MAP_TO_NONE:
     """What the function of `traverse` gives to put None in the place of a part.
 
@@ -40,7 +43,7 @@ def is_nested(structure: Any) -> bool:
     >>> is_nested([1]), is_nested("text")
     (True, False)
     """
-    return isinstance(structure, (list, tuple, dict, deque))
+    return isinstance(structure, _NESTED)
 
 
 def _keys(structure: dict[Any, Any]) -> Iterable[Any]:
@@ -58,6 +61,8 @@ def flatten(structure: Any) -> list[Any]:
     >>> flatten({"b": 1, "a": [2, (3,)]})
     [2, 3, 1]
     """
+    if not isinstance(structure, _NESTED):
+        return [structure]
     leaves: list[Any] = []
     _collect(structure, leaves)
     return leaves
@@ -119,6 +124,8 @@ def map_structure(func: Callable[..., Any], *structures: Any, none_is_leaf: bool
 
 
 def _map(func: Callable[..., Any], structure: Any, others: tuple[Any, ...]) -> Any:
+    if not others and not isinstance(structure, _NESTED):
+        return func(structure)
     if isinstance(structure, dict):
         for other in others:
             if not isinstance(other, dict) or other.keys() != structure.keys():
@@ -295,6 +302,8 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
     {'b': 3, 'a': [1, 2]}
     """
     leaves = list(flat_sequence)
+    if len(leaves) == 1 and not isinstance(structure, _NESTED):
+        return leaves[0]
     iterator = iter(leaves)
     packed = _pack(structure, iterator)
     left = len(list(iterator))

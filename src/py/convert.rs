@@ -113,7 +113,23 @@ pub fn to_buffer(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffe
     caught(|| copied(obj, dtype))
 }
 
+/// The same for an array of float32, int32 or uint8 that can be read where it lies and is not to be converted: most
+/// samples of a model are one, and what numpy is asked of others takes longer than a small network.
+fn copied_plain(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> Option<PyResult<Buffer>> {
+    fn copied<T: numpy::Element>(obj: &Bound<'_, PyAny>, held: DType) -> Option<PyResult<Buffer>> {
+        plain::<T>(obj).map(|array| copy_array(obj, array.shape(), held))
+    }
+    let wanted = |held: DType| dtype.is_none_or(|dtype| dtype == held);
+    let f32s = || wanted(DType::F32).then(|| copied::<f32>(obj, DType::F32)).flatten();
+    let i32s = || wanted(DType::I32).then(|| copied::<i32>(obj, DType::I32)).flatten();
+    let u8s = || wanted(DType::U8).then(|| copied::<u8>(obj, DType::U8)).flatten();
+    f32s().or_else(i32s).or_else(u8s)
+}
+
 fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
+    if let Some(buffer) = copied_plain(obj, dtype) {
+        return buffer;
+    }
     let py = obj.py();
     let numpy = py.import("numpy")?;
     let array = numpy.call_method1("asarray", (obj,))?;

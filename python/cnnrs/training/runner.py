@@ -103,7 +103,10 @@ class StepRunner:
         if model.jit_compile is True:
             # The layers of a model that is never called are built by their first step.
             return not (model._defines_call() or self._layers_are_built())
-        return any(not getattr(type(model), m).__module__.startswith("cnnrs.") for m in _METHODS[self.kind])
+        for method in _METHODS[self.kind]:
+            if not getattr(type(model), method).__module__.startswith("cnnrs."):
+                return True
+        return False
 
     def _layers_are_built(self) -> bool:
         return all(layer.built for layer in self.model._flatten_layers() if layer is not self.model)

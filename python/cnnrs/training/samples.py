@@ -25,6 +25,9 @@ __all__ = [
     "unpack_x_y_sample_weight",
 ]
 
+# Element types that arrays of samples keep.
+_TAKEN = frozenset({np.float16, np.float32, np.float64, np.int32, np.int64, np.uint8, np.bool_})
+
 # Of many samples or of one batch: x, targets, weights.
 Samples = tuple[Any, Any, Any]
 
@@ -61,7 +64,7 @@ def leaves(samples: Samples) -> list[np.ndarray]:
     >>> leaves(({"b": 1, "a": 2}, None, 3))
     [2, 1, 3]
     """
-    return [leaf for part in samples for leaf in tree.flatten(part) if leaf is not None]
+    return [leaf for part in samples if part is not None for leaf in tree.flatten(part) if leaf is not None]
 
 
 def names(samples: Samples) -> list[str]:
@@ -120,11 +123,10 @@ def _as_array(value: Any, name: str) -> np.ndarray:
         raise TypeError(f"{name}: expected numbers or booleans, received dtype {array.dtype}")
     if array.ndim == 0:
         raise ValueError(f"{name}: expected an array of samples, received a scalar")
-    if array.dtype.kind in "fV" and array.dtype not in (np.float16, np.float32, np.float64):
-        array = array.astype(np.float32)
-    elif array.dtype.kind in "iu" and array.dtype not in (np.int32, np.int64, np.uint8):
-        array = array.astype(np.int64)
-    if array.dtype == np.int64 and array.size:
+    kind = array.dtype.kind
+    if not (array.dtype.isnative and array.dtype.type in _TAKEN):
+        array = array.astype(np.float32 if kind in "fV" else np.int64)
+    if kind in "iu" and array.dtype == np.int64 and array.size:
         for extreme in (array.min(), array.max()):
             if not -(2**31) <= extreme < 2**31:
                 raise ValueError(f"{name}: expected integers within int32, received {extreme}")
@@ -133,9 +135,12 @@ def _as_array(value: Any, name: str) -> np.ndarray:
 
 def core_dtype(array: np.ndarray) -> str:
     """The element type that an array has in the core."""
-    if array.dtype.kind == "f":
+    kind = array.dtype.kind
+    if kind == "f":
         return "float32"
-    return array.dtype.name if array.dtype in (np.uint8, np.bool_) else "int32"
+    if kind == "b":
+        return "bool"
+    return "uint8" if kind == "u" and array.dtype.itemsize == 1 else "int32"
 
 
 def as_class_weights(class_weight: Any) -> dict[int, float]:

@@ -20,7 +20,7 @@ class Signature(NamedTuple):
 
     Attributes:
         kind: "train", "test" or "predict".
-        layout: The structure of samples.
+        layout: The structures of x, targets and weights: None, 0 for an array, or a text.
         facts: Shape and element type of each array.
         plan: What plans depend on besides their graph, as `_core.plan_key` says it.
         policies: How often policies of layers had changed.
@@ -28,7 +28,7 @@ class Signature(NamedTuple):
     """
 
     kind: str
-    layout: str
+    layout: tuple[None | int | str, ...]
     facts: tuple[tuple[tuple[int, ...], str], ...]
     plan: tuple[str, str, str, str, int, int]
     policies: int
@@ -37,9 +37,16 @@ class Signature(NamedTuple):
     @classmethod
     def of(cls, kind: str, samples: Samples, mixing: Any = None) -> Signature:
         """The signature of a kind of step on samples, under the present settings."""
-        layout = repr(tree.map_structure(lambda a: None if a is None else 0, samples))
+        layout = tuple(_layout(part) for part in samples)
         facts = tuple((a.shape, core_dtype(a)) for a in leaves(samples))
         return cls(kind, layout, facts, _core.plan_key(), policies.changes(), mixing)
+
+
+def _layout(part: Any) -> None | int | str:
+    """The structure of x, targets or weights, as `Signature.layout` has it."""
+    if part is None or isinstance(part, np.ndarray):
+        return None if part is None else 0
+    return repr(tree.map_structure(lambda a: None if a is None else 0, part))
 
 
 class RecordedStep:

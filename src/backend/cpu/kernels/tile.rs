@@ -384,6 +384,8 @@ impl Ahead {
 #[allow(unsafe_op_in_unsafe_fn, reason = "the body is one hot loop under the function's contract")]
 unsafe fn tile<S: Simd, const MR: usize, const NV: usize, W: Walk>(s: S, t: &Tile) {
     let mut acc = [[s.zero(); NV]; MR];
+    // The sums of one row wait for each other: products that follow one another have sums of their own.
+    let mut further = [[s.zero(); NV]; BLOCK - 1];
     let full = t.cols == NV * S::LANES;
     let mut ahead = Ahead::of::<MR>(t);
     let (mut b, b_step) = (t.b, W::b_step(t, NV * S::LANES));
@@ -399,8 +401,9 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, W: Walk>(s: S, t: &Til
                 }
                 for i in 0..MR {
                     let x = s.splat(*a.at(i, $product));
+                    let sums = if MR == 1 && $product > 0 { &mut further[$product - 1] } else { &mut acc[i] };
                     for j in 0..NV {
-                        acc[i][j] = s.mul_add(x, bv[j], acc[i][j]);
+                        sums[j] = s.mul_add(x, bv[j], sums[j]);
                     }
                 }
             };
@@ -440,6 +443,13 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, W: Walk>(s: S, t: &Til
                 b = b.add(b_step);
             }
             left -= some;
+        }
+    }
+    if MR == 1 {
+        for sums in &further {
+            for (sum, v) in acc[0].iter_mut().zip(sums) {
+                *sum = s.add(*sum, *v);
+            }
         }
     }
     if t.add_to_c {

@@ -13,6 +13,7 @@ use crate::backend::cpu::kernels::attach::{Epilogue, Finish, PackHook};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::kernels::gemm::pack::Copies;
 use crate::backend::cpu::simd::{Simd, Tier, dispatch};
+use std::ops::Range;
 
 /// Pixels of a tile.
 const TILE: usize = 8;
@@ -178,12 +179,21 @@ pub struct Depthwise {
     times: usize,
     /// Neighbouring pixels that count as one.
     together: usize,
+    /// Channels of a chunk, which has all of them unless single images leave few chunks.
+    part: usize,
     /// Elements of a filter.
     elements: usize,
     gradient: bool,
     copies: Copies,
     tiles: [unsafe fn(&PixelTile); TILE],
 }
+
+/// Chunks that channels are shared out for, where images leave fewer.
+const CHUNKS: usize = 4;
+/// Multiply-adds of such a chunk, at least.
+const MIN_PRODUCTS: usize = 1 << 15;
+/// Of as many channels a chunk has a multiple: vectors of any tier are full.
+const PART: usize = 64;
 
 /// f32 that vectors may read past the last channel.
 pub(super) const SLACK: usize = 16;
@@ -220,6 +230,7 @@ struct Pixels<'a> {
     first: usize,
     count: usize,
     together: usize,
+    channels: &'a Range<usize>,
 }
 
 impl Depthwise {
@@ -261,9 +272,18 @@ impl Depthwise {
     fn new(g: &ConvGeometry, y: Axis, x: Axis, gradient: bool, tier: Tier) -> Self {
         let pixels = PIXELS.max(OUTPUTS / g.out_c);
         let images = if pixels > PIXELS { (g.batch / BLOCKS).max(1) } else { 1 };
-        let cut = Cut::new(g.batch, y, x, g.out_c, 0).with_pixels(pixels, images);
+        let cut = |part: usize| Cut::new(g.batch, y.clone(), x.clone(), part, 0).with_pixels(pixels, images);
         let together = Self::together(g, gradient, tier);
+        let mut part = g.out_c;
+        if together == 1 && g.out_c == g.in_c {
+            let blocks = cut(part).blocks();
+            let products = g.batch * g.out_h * g.out_w * g.out_c * g.kernel_h * g.kernel_w;
+            let parts = (CHUNKS / blocks).min(products / (blocks * MIN_PRODUCTS)).max(1);
+            part = g.out_c.div_ceil(parts).next_multiple_of(PART).min(g.out_c);
+        }
+        let cut = cut(part);
         Depthwise {
+            part,
             classes: tap_classes(&cut, g.kernel_w, together * g.out_c),
             cut,
             channels: g.out_c,
@@ -294,7 +314,10 @@ impl Depthwise {
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn compute(&self, chunk: usize, args: &Args, scratch: *mut f32) {
-        let block = self.cut.block(chunk);
+        let parts = self.channels.div_ceil(self.part);
+        let block = self.cut.block(chunk / parts);
+        let first = chunk % parts * self.part;
+        let channels = first..(first + self.part).min(self.channels);
         let (pixel, pixels) = self.cut.output_pixels(&block);
         let out_ld = self.out_channels();
         let row_buffer = scratch.wrapping_add(self.cut.patch_len() + SLACK);
@@ -305,12 +328,12 @@ impl Depthwise {
         };
         let mut finish = match self.folds() {
             true => Finish::NONE,
-            false => args.epilogue.finish().from(0, pixel * out_ld),
+            false => args.epilogue.finish().from(first, pixel * out_ld + first),
         };
-        let mut filters = args.inputs[1];
+        let mut filters = args.inputs[1].wrapping_add(first);
         // SAFETY: patch, row buffer and repeated filters lie within scratch, tiles within the output.
         unsafe {
-            self.cut.pack(&self.copies, hook, args.inputs[0], in_ld, 0..self.channels, &block, scratch);
+            self.cut.pack(&self.copies, hook, args.inputs[0], in_ld, channels.clone(), &block, scratch);
             if self.together > 1 {
                 let repeated = row_buffer.add(TILE * self.channels);
                 let wide = self.together * self.channels;
@@ -329,13 +352,15 @@ impl Depthwise {
                 let rest = x.count % self.together;
                 for (first, count, together) in [(0, x.count - rest, self.together), (x.count - rest, rest, rest)] {
                     if count > 0 {
-                        let pixels = Pixels { block: &block, class, first, count, together };
+                        let pixels = Pixels { block: &block, class, first, count, together, channels: &channels };
                         self.pixels(&pixels, args, filters, finish, scratch);
                     }
                 }
             }
             if let Epilogue::Hook(hook) = args.epilogue {
-                hook.tile(chunk, args.output.add(pixel * out_ld), out_ld, pixel, pixels, 0, out_ld);
+                let columns = if self.part < self.channels { channels } else { 0..out_ld };
+                let tile = args.output.add(pixel * out_ld + columns.start);
+                hook.tile(chunk, tile, out_ld, pixel, pixels, columns.start, columns.len());
             }
         }
     }
@@ -345,12 +370,12 @@ impl Depthwise {
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`]; the patch is packed.
     unsafe fn pixels(&self, pixels: &Pixels, args: &Args, filters: *const f32, finish: Finish, scratch: *mut f32) {
-        let &Pixels { block, class, first, count, together } = pixels;
+        let &Pixels { block, class, first, count, together, channels } = pixels;
         let (x, y) = (&self.cut.x.classes[class.x], &self.cut.y.classes[class.y]);
         let (out_ld, rows) = (self.out_channels(), self.cut.output_rows(block));
         let row_buffer = scratch.wrapping_add(self.cut.patch_len() + SLACK);
         let pixel = self.cut.output_pixels(block).0;
-        let output = args.output.wrapping_add(pixel * out_ld);
+        let output = args.output.wrapping_add(pixel * out_ld + channels.start);
         let indices = block.indices.end.min(y.count).saturating_sub(block.indices.start);
         let in_row = count / together;
         // The first pixel of a row in the patch and in the output, and from one to the next.
@@ -384,7 +409,7 @@ impl Depthwise {
                     w: filters,
                     w_taps: class.filters.as_ptr(),
                     taps: class.patch.len(),
-                    channels: together * self.channels,
+                    channels: together * channels.len(),
                     c: if self.folds() { row_buffer } else { output },
                     c_rows: c_rows.as_ptr(),
                     finish,
@@ -423,7 +448,7 @@ impl ChunkedKernel for Depthwise {
     }
 
     fn chunks(&self, _phase: usize) -> usize {
-        self.cut.blocks()
+        self.cut.blocks() * self.channels.div_ceil(self.part)
     }
 
     fn scratch_len(&self) -> usize {

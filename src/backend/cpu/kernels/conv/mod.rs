@@ -119,7 +119,7 @@ impl ConvGeometry {
         self.groups == 1 && filled && few
     }
 
-    fn pixels(&self) -> usize {
+    pub(crate) fn pixels(&self) -> usize {
         self.batch * self.out_h * self.out_w
     }
 

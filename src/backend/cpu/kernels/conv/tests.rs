@@ -376,6 +376,16 @@ fn groups_and_depthwise() {
 }
 
 #[test]
+fn channels_of_single_images_are_shared_out() {
+    for (image, kernel, stride) in [([6, 6], 5, 1), ([12, 11], 5, 2), ([7, 5], 7, 1)] {
+        let pad = kernel / 2;
+        let g = geometry(1, image, 328, 328, [kernel; 2], stride, [pad; 4], 1, 328);
+        check_all(&g);
+        assert_eq!(Depthwise::forward(&g, Tier::current()).chunks(0), 3, "128, 128 and 72 channels");
+    }
+}
+
+#[test]
 fn pixels_that_count_as_one() {
     // A grey image, two filters of it, colours, and channels that leave part of a vector; rows that pixels together do not
     // fill, rows of fewer pixels, long windows, windows over the image's edge, and several images in a block.

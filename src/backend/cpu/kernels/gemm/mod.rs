@@ -17,7 +17,7 @@ use super::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, PrefetchedLines, Rows
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
 use pack::Copies;
-pub use row::RowProduct;
+pub use row::{RowProduct, row_product};
 use std::ops::Range;
 
 /// Products summed before the partial sums go back to C; a panel of B of this depth stays in L1 and L2.
@@ -33,6 +33,11 @@ const MIN_HALF_FLOPS: usize = 500_000;
 /// f32 above which B is packed block by block instead of as a whole, unless it must be transposed
 /// or meets many rows.
 const MAX_SHARED_B: usize = 1 << 20;
+/// Tiles of rows up to which a panel of B is not asked for ahead: it is read so fast that hardware foresees it, and what
+/// software asks for besides is in its way.
+const STREAMED_TILES: usize = 3;
+/// f32 of B that a chunk of a product of one row reads, about.
+const ROW_CHUNK: usize = 16 * 1024;
 /// Rows from which on B is packed as a whole at any size.
 const MIN_SHARED_ROWS: usize = 1024;
 /// From this depth on, products with few outputs are cut along k.
@@ -120,6 +125,14 @@ impl Gemm {
     pub fn convolution(m: usize, n: usize, k: usize, pixels: Option<Pixels>, tier: Tier) -> Self {
         let shared = |gemm: &Gemm| m > gemm.tiles.rows;
         Self::build([m, n, k], [false; 2], [k, n, n], pixels, shared, tier)
+    }
+
+    /// One row times a matrix that stays the same over many runs and is packed before them: chunks read panels from end
+    /// to end and compute whole sums, where [`RowProduct`] leaves partial ones that wait for a phase of their own.
+    pub(crate) fn row(n: usize, k: usize, tier: Tier) -> Self {
+        let mut gemm = Self::build([1, n, k], [false; 2], [k, n, n], None, |_| true, tier);
+        gemm.n_chunks = (n * k).div_ceil(ROW_CHUNK).clamp(1, gemm.panels());
+        gemm
     }
 
     /// A product of matrices whose rows are `lda`, `ldb` and `ldc` elements apart.
@@ -351,7 +364,8 @@ impl Gemm {
                         (b_scratch.cast_const(), width)
                     };
                     // What is multiplied behind this panel, if it lies packed.
-                    let following = match (self.shared_b, panel + 1 < panels.end, k_block + 1 < k_blocks) {
+                    let asks = self.shared_b && tile_count > STREAMED_TILES;
+                    let following = match (asks, panel + 1 < panels.end, k_block + 1 < k_blocks) {
                         (true, true, _) => Some((panel + 1, k.start)),
                         (true, false, true) => Some((panels.start, k.end)),
                         _ => None,

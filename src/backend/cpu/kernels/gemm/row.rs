@@ -3,6 +3,7 @@
 //! Each element of B is read once, so memory decides: chunks take runs of rows of B, which they read from
 //! end to end, and keep sums for all columns. Tiles over columns would read a few lines of each row.
 
+use super::{Gemm, MIN_SPLIT_K};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::kernels::conv::Combine;
 use crate::backend::cpu::simd::{Simd, Tier, dispatch};
@@ -15,6 +16,17 @@ const MIN_ROWS: usize = 32;
 const COLUMNS: usize = 4096;
 /// Rows of B that are added to the sums at a time.
 const ROWS: usize = 8;
+
+/// f32 of the largest B that is packed for one row. What is larger comes from memory, no faster packed than as it is.
+const MAX_PACKED: usize = 1 << 22;
+
+/// The kernel of `y[n] = x[k] · B[k, n]`: over a packed B if it stays the same over many runs, as `constant` says.
+pub fn row_product(n: usize, k: usize, constant: bool, tier: Tier) -> Box<dyn ChunkedKernel> {
+    if constant && k < MIN_SPLIT_K && n * k <= MAX_PACKED {
+        return Box::new(Gemm::row(n, k, tier));
+    }
+    Box::new(RowProduct::new(n, k, tier))
+}
 
 /// `(x, rows of B, B, stride of B, columns, sums)`: sums of `x[r] * B[r]`.
 type SumRows = unsafe fn(*const f32, usize, *const f32, usize, usize, *mut f32);

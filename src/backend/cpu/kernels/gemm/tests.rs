@@ -80,12 +80,23 @@ enum With {
 
 fn check(m: usize, n: usize, k: usize, trans_a: bool, trans_b: bool, with: With, tier: Tier) {
     let label = format!("{tier} {m}x{n}x{k} {trans_a} {trans_b} {with:?}");
-    let (lda, ldb, ldc) = (if trans_a { m } else { k } + 3, if trans_b { k } else { n } + 1, n + 2);
+    let strides = [if trans_a { m } else { k } + 3, if trans_b { k } else { n } + 1, n + 2];
+    let gemm = Gemm::with_strides(m, n, k, trans_a, trans_b, strides, tier);
+    check_kernel(&gemm, [m, n, k], [trans_a, trans_b], strides, with, &label);
+}
+
+fn check_kernel(
+    gemm: &dyn ChunkedKernel,
+    [m, n, k]: [usize; 3],
+    [trans_a, trans_b]: [bool; 2],
+    [lda, ldb, ldc]: [usize; 3],
+    with: With,
+    label: &str,
+) {
     let a = random(if trans_a { k } else { m } * lda, 1);
     let b = random(if trans_b { n } else { k } * ldb, 2);
     let (bias, residual) = (random(n, 3), random(m * ldc, 4));
     let mut c = vec![7.0f32; m * ldc];
-    let gemm = Gemm::with_strides(m, n, k, trans_a, trans_b, [lda, ldb, ldc], tier);
     let prologue = Prologue { whole: a.as_ptr() };
     let hook = Hook { seen: Mutex::default() };
     let args = Args {
@@ -103,7 +114,7 @@ fn check(m: usize, n: usize, k: usize, trans_a: bool, trans_b: bool, with: With,
         },
     };
     // SAFETY: the matrices have the shapes given.
-    unsafe { run_serially(&gemm, &args) };
+    unsafe { run_serially(gemm, &args) };
     for i in 0..m {
         for j in 0..n {
             let (mut sum, mut size) = (0.0f64, 0.0f64);
@@ -169,6 +180,28 @@ fn shapes_tails_and_transposes() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn one_row_over_a_matrix_as_it_is_and_packed() {
+    for tier in Tier::supported() {
+        // Sums of fewer and of more products than are written out, panels that are not full, several chunks and blocks of
+        // K, and what is too long to be packed.
+        for (n, k) in
+            [(1, 1), (1, 7), (5, 3), (10, 512), (48, 1152), (63, 64), (65, 130), (300, 1100), (1000, 90), (7, 4100)]
+        {
+            for with in [With::Nothing, With::Finish, With::Hooks] {
+                for constant in [false, true] {
+                    let kernel = row_product(n, k, constant, tier);
+                    let packed = constant && k < MIN_SPLIT_K;
+                    assert_eq!(kernel.packed_len() > 0, packed, "{n} columns, {k} products");
+                    let label = format!("{tier} {n} columns, {k} products, packed: {packed} {with:?}");
+                    check_kernel(&*kernel, [1, n, k], [false; 2], [k, n, n], with, &label);
+                }
+            }
+        }
+        assert!(Gemm::row(1000, 90, tier).chunks(1) > 1);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::backend::cpu::kernels::conv::{
     BlockedConv, BlockedFilterGrad, BlockedWinograd, ConvGeometry, Depthwise, DepthwiseFilterGrad, DepthwiseRows,
     DepthwiseRowsFilterGrad, Direct, FilterGrad, blocked_winograd_supports,
 };
-use crate::backend::cpu::kernels::gemm::{Gemm, RowProduct};
+use crate::backend::cpu::kernels::gemm::{Gemm, row_product};
 use crate::backend::cpu::kernels::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
@@ -68,11 +68,20 @@ pub fn cheapest(g: &ConvGeometry, pass: Pass, precision: Precision, tier: Tier) 
         }
     }
     let (candidate, _) = best.ok_or_else(|| Error::state("no kernel fits a convolution"))?;
-    let kernel = (candidate.build)(g, pass, BatchBlocked::default(), tier);
+    let kernel = (candidate.build)(g, pass, Target { blocked: BatchBlocked::default(), tier, constant: false });
     Ok(Chosen { name: candidate.name, residuals: candidate.residuals, kernel })
 }
 
-type Build = fn(&ConvGeometry, Pass, BatchBlocked, Tier) -> Box<dyn ChunkedKernel>;
+/// What a kernel is built for, besides geometry and pass.
+#[derive(Clone, Copy)]
+struct Target {
+    blocked: BatchBlocked,
+    tier: Tier,
+    /// Whether filters stay the same over many runs.
+    constant: bool,
+}
+
+type Build = fn(&ConvGeometry, Pass, Target) -> Box<dyn ChunkedKernel>;
 type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<cost::Times, &'static str>;
 
 /// A candidate: its cost as [`cost`] counts, or why it does not fit, and its kernels.
@@ -113,10 +122,10 @@ const GEMM_1X1: Candidate = Candidate {
         _ if g.is_pointwise() => Ok(cost::gemm(g)),
         _ => Err("windows of one element, one group, no padding, and stride 1 for gradients"),
     },
-    build: |g, pass, _, tier| {
-        let pixels = g.batch * g.out_h * g.out_w;
+    build: |g, pass, Target { tier, constant, .. }| {
+        let pixels = g.pixels();
         match pass {
-            Pass::Forward if pixels == 1 => Box::new(RowProduct::new(g.out_c, g.in_c, tier)),
+            Pass::Forward if pixels == 1 => row_product(g.out_c, g.in_c, constant, tier),
             Pass::Forward => Box::new(g.product(tier)),
             Pass::InputGrad => Box::new(Gemm::new(pixels, g.in_c, g.out_c, false, true, tier)),
             Pass::FilterGrad => Box::new(Gemm::new(g.in_c, g.out_c, pixels, true, false, tier)),
@@ -136,7 +145,7 @@ const DEPTHWISE_ROWS: Candidate = Candidate {
             Err("one filter per channel of at most 7 rows and 3 columns, stride at most 2, no dilation of columns")
         }
     },
-    build: |g, pass, _, tier| match pass {
+    build: |g, pass, Target { tier, .. }| match pass {
         Pass::Forward => Box::new(DepthwiseRows::forward(g, tier)),
         Pass::InputGrad => Box::new(DepthwiseRows::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(DepthwiseRowsFilterGrad::new(g, tier)),
@@ -157,7 +166,7 @@ const DEPTHWISE: Candidate = Candidate {
         true => Ok(cost::depthwise(g, pass, tier)),
         false => Err("as many groups as input channels, and few filters where there is one"),
     },
-    build: |g, pass, _, tier| match pass {
+    build: |g, pass, Target { tier, .. }| match pass {
         Pass::Forward => Box::new(Depthwise::forward(g, tier)),
         Pass::InputGrad => Box::new(Depthwise::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(DepthwiseFilterGrad::new(g, tier)),
@@ -175,7 +184,7 @@ const BLOCKED: Candidate = Candidate {
     fits: |g, pass, tier| {
         if g.groups == 1 { Ok(cost::batch_blocked(g, pass, tier)) } else { Err("one group") }
     },
-    build: |g, pass, images, tier| match pass {
+    build: |g, pass, Target { blocked: images, tier, .. }| match pass {
         Pass::Forward => Box::new(BlockedConv::forward(g, images, tier)),
         Pass::InputGrad => Box::new(BlockedConv::input_grad(g, images, tier)),
         Pass::FilterGrad => Box::new(BlockedFilterGrad::new(g, images, tier)),
@@ -192,7 +201,7 @@ const BLOCKED_WINOGRAD: Candidate = Candidate {
         true => Ok(cost::blocked_winograd(g, pass, tier)),
         false => Err("filters of 3, 5 or 7 columns, stride 1, dilation 1, one group"),
     },
-    build: |g, pass, images, tier| match pass {
+    build: |g, pass, Target { blocked: images, tier, .. }| match pass {
         Pass::Forward => Box::new(BlockedWinograd::forward(g, images, tier)),
         Pass::InputGrad => Box::new(BlockedWinograd::input_grad(g, images, tier)),
         Pass::FilterGrad => Box::new(BlockedFilterGrad::winograd(g, images, tier)),
@@ -210,7 +219,7 @@ const WINOGRAD: Candidate = Candidate {
         Some(form) => Ok(cost::winograd(form, g, pass, tier)),
         None => Err("square filters of 2 to 5 taps, or of 4 to 10 and stride 2, dilation 1, one group"),
     },
-    build: |g, pass, _, tier| match pass {
+    build: |g, pass, Target { tier, .. }| match pass {
         Pass::Forward => Box::new(WinogradForward::forward(g, tier)),
         Pass::InputGrad => Box::new(WinogradForward::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(WinogradFilterGrad::new(g, tier)),
@@ -224,7 +233,7 @@ const WINOGRAD: Candidate = Candidate {
 const WINOGRAD_STAGED: Candidate = Candidate {
     name: "conv_winograd_staged",
     fits: |g, pass, tier| staged_fits(Form::F4x4, g, pass, tier),
-    build: |g, pass, _, tier| staged(Form::F4x4, g, pass, tier),
+    build: |g, pass, Target { tier, .. }| staged(Form::F4x4, g, pass, tier),
     ..WINOGRAD
 };
 
@@ -233,7 +242,7 @@ const WINOGRAD_STAGED: Candidate = Candidate {
 const WINOGRAD_2X2: Candidate = Candidate {
     name: "conv_winograd_2x2",
     fits: |g, pass, tier| staged_fits(Form::F2x2, g, pass, tier),
-    build: |g, pass, _, tier| staged(Form::F2x2, g, pass, tier),
+    build: |g, pass, Target { tier, .. }| staged(Form::F2x2, g, pass, tier),
     ..WINOGRAD
 };
 
@@ -258,7 +267,7 @@ const DIRECT: Candidate = Candidate {
     images: false,
     packs: true,
     fits: |g, pass, tier| Ok(cost::direct(g, pass, tier)),
-    build: |g, pass, _, tier| match pass {
+    build: |g, pass, Target { tier, .. }| match pass {
         Pass::Forward => Box::new(Direct::forward(g, tier)),
         Pass::InputGrad => Box::new(Direct::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(FilterGrad::new(g, tier)),
@@ -364,7 +373,8 @@ impl CpuKernel for Candidate {
     fn lower(&self, task: &Task) -> Result<Lowered> {
         let (g, pass) = read(task)?;
         g.check()?;
-        let kernel = (self.build)(&g, pass, task.blocked, task.tier);
+        let target = Target { blocked: task.blocked, tier: task.tier, constant: task.is_constant(1) };
+        let kernel = (self.build)(&g, pass, target);
         let prologue = prologue(task).map_err(Error::state)?;
         let epilogue = epilogue(task, self.residuals).map_err(Error::state)?;
         Ok(step(self.name, kernel, [Some(0), Some(1)], task, prologue, epilogue))

@@ -4,7 +4,7 @@ use super::super::attachments::{epilogue, prologue, step, zeros};
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
 use crate::backend::cpu::kernels::attach::Epilogue;
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel};
-use crate::backend::cpu::kernels::gemm::{Gemm, RowProduct};
+use crate::backend::cpu::kernels::gemm::{Gemm, row_product};
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::ops::matmul::{Extents, MatMul};
@@ -83,8 +83,8 @@ impl CpuKernel for Row {
         let prologue = prologue(task).map_err(Error::state)?;
         let epilogue = epilogue(task, true).map_err(Error::state)?;
         let (_, e) = extents(task)?;
-        let product = RowProduct::new(e.n, e.k, task.tier);
-        Ok(step("gemm_row", Box::new(product), [Some(0), Some(1)], task, prologue, epilogue))
+        let product = row_product(e.n, e.k, task.is_constant(1), task.tier);
+        Ok(step("gemm_row", product, [Some(0), Some(1)], task, prologue, epilogue))
     }
 }
 
