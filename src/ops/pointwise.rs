@@ -55,7 +55,7 @@ pub struct Row {
 ///
 /// The forms are what a lane of 32 bits computes: functions of f32, and of i32 for integers and bool, with a number of
 /// the same kind or an i32 of 0 or 1 as the result. A form is empty where the function takes no such lanes, or moves
-/// them only. `periodic near, far` is a function of the argument modulo a period. The paths in a form are those of the
+/// them only. `vector_math::f` is a function of whole vectors. `periodic near, far` is a function of the argument modulo a period. The paths in a form are those of the
 /// kernels that read the table.
 #[macro_export]
 macro_rules! pointwise_table {
@@ -68,7 +68,7 @@ macro_rules! pointwise_table {
                 [f32::abs] [i32::wrapping_abs];
             Sign "sign" 1 Number (|x| if x[0] > 0.0 { 1.0 } else if x[0] < 0.0 { -1.0 } else { x[0] + 0.0 }) (|_, _, _, _| none(1))
                 [math::sign] [i32::signum];
-            Exp "exp" 1 Float (|x| x[0].exp()) (|g, _, y, dy| one(g.mul(dy, y)?)) [math::exp] [];
+            Exp "exp" 1 Float (|x| x[0].exp()) (|g, _, y, dy| one(g.mul(dy, y)?)) [vector_math::exp] [];
             Expm1 "expm1" 1 Float (|x| x[0].exp_m1())
                 (|g, _, y, dy| { let e = g.offset(y, 1.0)?; one(g.mul(dy, e)?) }) [math::expm1] [];
             Log "log" 1 Float (|x| x[0].ln()) (|g, x, _, dy| one(g.div(dy, x[0])?)) [math::log] [];
@@ -93,12 +93,12 @@ macro_rules! pointwise_table {
                 [periodic math::cos, libm::cosf] [];
             Tanh "tanh" 1 Float (|x| x[0].tanh())
                 (|g, _, y, dy| { let s = g.unary(Function::Square, y)?; let p = g.mul(dy, s)?; one(g.sub(dy, p)?) })
-                [math::tanh] [];
+                [vector_math::tanh] [];
             Sigmoid "sigmoid" 1 Float (|x| 1.0 / (1.0 + (-x[0]).exp()))
                 (|g, _, y, dy| { let c = g.constant_like(1.0, y)?; let r = g.sub(c, y)?; let s = g.mul(y, r)?; one(g.mul(dy, s)?) })
-                [math::sigmoid] [];
+                [vector_math::sigmoid] [];
             Erf "erf" 1 Float (|x| libm::erf(x[0]))
-                (|g, x, _, dy| { let d = bell(g, x[0])?; one(g.mul(dy, d)?) }) [math::erf] [];
+                (|g, x, _, dy| { let d = bell(g, x[0])?; one(g.mul(dy, d)?) }) [vector_math::erf] [];
             Erfc "erfc" 1 Float (|x| libm::erfc(x[0]))
                 (|g, x, _, dy| { let d = bell(g, x[0])?; let n = g.neg(d)?; one(g.mul(dy, n)?) }) [libm::erfcf] [];
             Erfinv "erfinv" 1 Float (|x| special::erfinv(x[0]))

@@ -68,6 +68,16 @@ unsafe impl Simd for Avx2 {
     type I = I;
     type M = M;
 
+    #[inline(always)]
+    fn lookup(self, table: &[f32; 16], at: I) -> F {
+        // SAFETY: the token is proof of the set; the table has two vectors.
+        unsafe {
+            let [low, high] =
+                [0, 8].map(|half| _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr().add(half)), at));
+            _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(at)))
+        }
+    }
+
     intrinsics! {
         zero() -> F = _mm256_setzero_ps();
         add(a: F, b: F) -> F = _mm256_add_ps(a, b);

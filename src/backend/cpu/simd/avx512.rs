@@ -58,6 +58,12 @@ unsafe impl Simd for Avx512 {
     type I = I;
     type M = M;
 
+    #[inline(always)]
+    fn lookup(self, table: &[f32; 16], at: I) -> F {
+        // SAFETY: the token is proof of the set; the table has a vector.
+        unsafe { _mm512_permutexvar_ps(at, _mm512_loadu_ps(table.as_ptr())) }
+    }
+
     intrinsics! {
         zero() -> F = _mm512_setzero_ps();
         add(a: F, b: F) -> F = _mm512_add_ps(a, b);

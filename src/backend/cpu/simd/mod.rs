@@ -205,6 +205,8 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     fn bits(self, a: Self::F) -> Self::I;
     /// The f32 with these bits.
     fn with_bits(self, a: Self::I) -> Self::F;
+    /// Elements `at & 15` of a table.
+    fn lookup(self, table: &[f32; 16], at: Self::I) -> Self::F;
     /// Transposes a block of `LANES` × `LANES`: `dst[c * dst_ld + r] = src[r * src_ld + c]`.
     unsafe fn transpose(self, src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize);
     /// Hint that the cache line of `p` will be read soon. `p` may be any address.

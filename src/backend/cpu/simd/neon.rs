@@ -38,6 +38,18 @@ unsafe impl Simd for Neon {
     type I = I;
     type M = M;
 
+    #[inline(always)]
+    fn lookup(self, table: &[f32; 16], at: I) -> F {
+        // SAFETY: the token is proof of the set; the table has 64 bytes.
+        unsafe {
+            let bytes = vld1q_u8_x4(table.as_ptr().cast());
+            // The four bytes of each element.
+            let first = vmulq_n_u32(vandq_u32(vreinterpretq_u32_s32(at), vdupq_n_u32(15)), 0x0404_0404);
+            let at = vaddq_u32(first, vdupq_n_u32(0x0302_0100));
+            vreinterpretq_f32_u8(vqtbl4q_u8(bytes, vreinterpretq_u8_u32(at)))
+        }
+    }
+
     intrinsics! {
         zero() -> F = vdupq_n_f32(0.0);
         add(a: F, b: F) -> F = vaddq_f32(a, b);

@@ -61,6 +61,11 @@ unsafe impl Simd for Scalar {
     type I = I;
     type M = M;
 
+    #[inline(always)]
+    fn lookup(self, table: &[f32; 16], at: I) -> F {
+        map(at, |i| table[(i & 15) as usize])
+    }
+
     ops! {
         zero() -> F = Lanes([0.0; 4]);
         add(a: F, b: F) -> F = zip(a, b, |x, y| x + y);

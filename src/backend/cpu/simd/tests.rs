@@ -45,6 +45,7 @@ unsafe fn floats<S: Simd>(
             s.with_bits(s.bits(p)),
             s.mul_add(p, q, s.splat(2.0)),
             s.neg_mul_add(p, q, s.splat(2.0)),
+            s.lookup(&B, s.iload(x.add(i))),
         ];
         for (r, v) in results.into_iter().enumerate() {
             s.store(out.add(r * 16 + i), v);
@@ -54,7 +55,7 @@ unsafe fn floats<S: Simd>(
 }
 dispatch! { fn select_floats[] => unsafe floats(a: *const f32, b: *const f32, x: *const i32, y: *const i32, out: *mut f32, iout: *mut i32); }
 
-fn expected_floats(a: f32, b: f32, x: i32) -> [f32; 20] {
+fn expected_floats(a: f32, b: f32, x: i32) -> [f32; 21] {
     let or = |c: bool| if c { 1.0 } else { 0.0 };
     [
         a + b,
@@ -77,15 +78,16 @@ fn expected_floats(a: f32, b: f32, x: i32) -> [f32; 20] {
         a,
         a * b + 2.0,
         2.0 - a * b,
+        B[(x & 15) as usize],
     ]
 }
 
 #[test]
 fn float_operations() {
     for tier in Tier::supported() {
-        let mut out = [0.0f32; 320];
+        let mut out = [0.0f32; 21 * 16];
         let f: Unary = select_floats(tier);
-        // SAFETY: the arrays hold 16 elements, `out` 20 × 16.
+        // SAFETY: the arrays hold 16 elements, `out` 21 × 16.
         unsafe { f(A.as_ptr(), B.as_ptr(), X.as_ptr(), Y.as_ptr(), out.as_mut_ptr(), std::ptr::null_mut()) };
         for i in 0..16 {
             for (r, want) in expected_floats(A[i], B[i], X[i]).into_iter().enumerate() {

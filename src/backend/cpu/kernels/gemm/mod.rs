@@ -30,6 +30,8 @@ const MAX_CHUNK_COLS: usize = 256;
 const MIN_CHUNK_FLOPS: usize = 2_000_000;
 /// The same for halves of the product, which spare one of two threads from waiting for the other.
 const MIN_HALF_FLOPS: usize = 500_000;
+/// The same for chunks that neither pack nor copy anything.
+const MIN_FREE_FLOPS: usize = 250_000;
 /// f32 above which B is packed block by block instead of as a whole, unless it must be transposed
 /// or meets many rows.
 const MAX_SHARED_B: usize = 1 << 20;
@@ -212,10 +214,17 @@ impl Gemm {
             return self.cut_transposed(enough, least);
         }
         let flops = 2 * self.m * self.n * self.k;
-        let large = |chunks: usize| flops / chunks > 2 * if chunks == 1 { MIN_HALF_FLOPS } else { least };
-        while self.m_chunks * self.n_chunks < enough && large(self.m_chunks * self.n_chunks) {
-            let more_rows = self.shared_b && self.m.div_ceil(2 * self.m_chunks) >= 2 * self.tiles.rows;
-            let more_columns = self.n_chunks < self.panels();
+        let large = |chunks: usize, least: usize| {
+            flops / chunks > 2 * if chunks == 1 { least.min(MIN_HALF_FLOPS) } else { least }
+        };
+        // A packed B is cut along n for nothing, and few chunks leave one of two threads waiting.
+        let free = self.shared_b && !self.copies_rows();
+        let least_columns = if free { least.min(MIN_FREE_FLOPS) } else { least };
+        while self.m_chunks * self.n_chunks < enough {
+            let chunks = self.m_chunks * self.n_chunks;
+            let rows = self.m.div_ceil(2 * self.m_chunks) >= 2 * self.tiles.rows;
+            let more_rows = self.shared_b && rows && large(chunks, least);
+            let more_columns = self.n_chunks < self.panels() && large(chunks, least_columns);
             if more_columns && !(more_rows && self.copies_rows()) {
                 self.n_chunks = (2 * self.n_chunks).min(self.panels());
             } else if more_rows {

@@ -3,7 +3,7 @@
 //! combines them in order of chunk.
 
 use super::block::{BoundSlots, Home, Layout, Slot};
-use super::chain;
+use super::chain::{self, Part};
 use super::forms;
 use super::lanes;
 use super::masked::RunFn;
@@ -69,6 +69,25 @@ fn rounding(region: &Region) -> Option<DType> {
     (dtype.is_storage() && region.code.len() <= 2 && measured && region.reductions.is_empty()).then_some(dtype)
 }
 
+/// The result of `region` that store `primary` takes, if the program can write it over the raw output while it works on a
+/// block: no later part, and nothing behind the program, reads either of them elsewhere.
+fn in_place(region: &Region, layout: &Layout, primary: usize) -> Option<u16> {
+    let (Arg::Result(result), _) = region.stores[primary] else { return None };
+    let others = region.stores.iter().enumerate().filter(|(k, _)| *k != primary);
+    let elsewhere = |arg: Arg| arg == Arg::Anchor || arg == Arg::Result(result);
+    if !region.reductions.is_empty() || !region.moments.is_empty() || others.into_iter().any(|(_, s)| elsewhere(s.0)) {
+        return None;
+    }
+    let at = layout.parts.iter().position(|part| part.result() == usize::from(result))?;
+    let reads = |part: &Part| part.args(region).any(|arg| arg == Arg::Anchor);
+    let overwritten = match layout.parts[at] {
+        // A chain reads its arguments before it writes, block by block.
+        Part::Chain(_) => &layout.parts[at + 1..],
+        Part::Instruction(_) => &layout.parts[at..],
+    };
+    (!overwritten.iter().any(reads)).then_some(result)
+}
+
 /// Code of a region for tiles of a heavy kernel's output.
 pub struct RegionTile {
     apply: forms::Apply,
@@ -83,6 +102,8 @@ pub struct RegionTile {
     pub(super) readings: Vec<(Reading, DType)>,
     /// The store whose buffer the kernel writes its raw output to; without one it writes to the workspace.
     pub(super) primary: Option<usize>,
+    /// The result that the program writes over the raw output, reading it where it lies, if it can.
+    in_place: Option<u16>,
     /// The program as a rounding of the raw output, if it is that.
     rounding: Option<DType>,
     channels: usize,
@@ -134,13 +155,15 @@ impl RegionTile {
         let sources = region.reductions.iter().map(|r| (r.source, r.dtype)).chain(moments);
         let lasting = Region { stores: region.stores.iter().copied().chain(sources).collect(), ..flat.clone() };
         let masked = MaskedForm::of(region, &readings).filter(|form| lanes == 1 || !form.has_channels());
+        let layout = Layout::new(&lasting, &Space::new(&flat));
         Ok(RegionTile {
+            in_place: primary.and_then(|k| in_place(region, &layout, k)),
             masked: masked.map(|form| (form.clone(), form.select(tier))),
             apply: forms::select(tier),
             chain: chain::select(tier),
             sum: forms::select_sum(tier),
             measure: moments::select(tier),
-            layout: Layout::new(&lasting, &Space::new(&flat)),
+            layout,
             block,
             readings,
             primary,
@@ -253,6 +276,8 @@ pub struct AttachedTile<'a> {
     pub(super) scratch: *mut u32,
     /// The program on the scratch.
     bound: BoundSlots,
+    /// The program on the raw output, counted from there, where it lies row by row in the output.
+    in_place: Option<(BoundSlots, *mut u32)>,
 }
 
 // SAFETY: kernels take hooks as `Sync`, but a chunk stays on one thread, and scratch and partials
@@ -273,12 +298,21 @@ impl<'a> AttachedTile<'a> {
         scratch: *mut u32,
     ) -> Self {
         let bound = BoundSlots::default();
-        let mut attached = AttachedTile { tile, operands, first_operand, partials, scratch, bound };
+        let mut attached = AttachedTile { tile, operands, first_operand, partials, scratch, bound, in_place: None };
         if tile.masked.is_some() {
             return attached;
         }
         let place = |arg, dtype| Slot::fixed(attached.place(arg, dtype));
         attached.bound = tile.layout.bind(&tile.block, place);
+        if let (Some(result), Some(k)) = (tile.in_place, tile.primary) {
+            let output = operands.output::<u32>(k);
+            let place = |arg, dtype| match arg {
+                Arg::Anchor => Slot::moving(output),
+                Arg::Result(r) if r == result => Slot::moving(output),
+                _ => Slot::fixed(attached.place(arg, dtype)),
+            };
+            attached.in_place = Some((tile.layout.bind(&tile.block, place), output));
+        }
         let fill = |block: usize, word: u32| {
             // SAFETY: the block lies within the scratch.
             unsafe { std::slice::from_raw_parts_mut(attached.block(block), tile.layout.lanes) }.fill(word);
@@ -401,8 +435,17 @@ impl<'a> AttachedTile<'a> {
                     gather(source.add(at * dtype.size()), dtype, columns, rows, width, self.gathered(k));
                 }
             }
-            gather(tile.cast(), DType::F32, ld, rows, width, self.gathered(t.readings.len()));
-            t.layout.run(&t.block, (t.apply, t.chain), &self.bound, 0, n);
+            let in_place = self.in_place.as_ref().filter(|_| rows == 1 || ld == width);
+            match in_place {
+                Some((bound, output)) => {
+                    let lanes = tile.addr().wrapping_sub(output.addr()) / size_of::<u32>();
+                    t.layout.run(&t.block, (t.apply, t.chain), bound, lanes, n);
+                }
+                None => {
+                    gather(tile.cast(), DType::F32, ld, rows, width, self.gathered(t.readings.len()));
+                    t.layout.run(&t.block, (t.apply, t.chain), &self.bound, 0, n);
+                }
+            }
             let place = |arg, dtype| self.place(arg, dtype).cast_const();
             for (k, reduction) in t.block.reductions.iter().enumerate() {
                 let values = std::slice::from_raw_parts(place(reduction.source, reduction.dtype).cast(), n);
@@ -417,7 +460,7 @@ impl<'a> AttachedTile<'a> {
             for k in order {
                 let (arg, dtype) = t.block.stores[k];
                 let from = place(arg, dtype);
-                if Some(k) == t.primary && arg == Arg::Anchor {
+                if Some(k) == t.primary && (arg == Arg::Anchor || in_place.is_some()) {
                     continue;
                 }
                 let (to, to_ld) = match Some(k) == t.primary {

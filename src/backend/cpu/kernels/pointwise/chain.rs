@@ -1,6 +1,7 @@
 //! Chains: instructions each of which works on the result of the one before. One loop runs all of a chain on a
 //! block of vectors, whose running values stay in registers; only the last result goes to a block.
 
+use super::vector_math;
 use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::dtype::DType;
 use crate::fusion::region::{Arg, Region};
@@ -29,6 +30,14 @@ pub enum Link {
     Sqrt,
     /// `max(x, 0)`, where NaN stays.
     Relu,
+    /// `eˣ`.
+    Exp,
+    /// `erf x`.
+    Erf,
+    /// `1 / (1 + e⁻ˣ)`.
+    Sigmoid,
+    /// `tanh x`.
+    Tanh,
 }
 
 impl Link {
@@ -45,6 +54,10 @@ impl Link {
             (Function::Square, _) => Link::Square,
             (Function::Sqrt, _) => Link::Sqrt,
             (Function::Relu, _) => Link::Relu,
+            (Function::Exp, _) => Link::Exp,
+            (Function::Erf, _) => Link::Erf,
+            (Function::Sigmoid, _) => Link::Sigmoid,
+            (Function::Tanh, _) => Link::Tanh,
             _ => return None,
         })
     }
@@ -209,6 +222,10 @@ unsafe fn block<S: Simd, const V: usize, const PART: bool>(s: S, w: &Work, at: u
             Link::Square => each!(v => s.mul(x[v], x[v])),
             Link::Sqrt => each!(v => s.sqrt(x[v])),
             Link::Relu => each!(v => s.select(s.le(x[v], s.splat(0.0)), s.splat(0.0), x[v])),
+            Link::Exp => each!(v => vector_math::exp(s, x[v])),
+            Link::Erf => each!(v => vector_math::erf(s, x[v])),
+            Link::Sigmoid => each!(v => vector_math::sigmoid(s, x[v])),
+            Link::Tanh => each!(v => vector_math::tanh(s, x[v])),
         }
     }
     for (v, &x) in x.iter().enumerate() {
@@ -226,6 +243,7 @@ dispatch! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::cpu::kernels::pointwise::forms;
     use crate::backend::cpu::simd::Tier;
     use crate::fusion::region::Instruction;
     use crate::testing::Rng;
@@ -234,7 +252,7 @@ mod tests {
         Instruction { function, args: args.iter().copied().collect(), input_dtype: DType::F32, dtype: DType::F32 }
     }
 
-    const LINKS: [Link; 10] = [
+    const LINKS: [Link; 14] = [
         Link::Add,
         Link::Sub,
         Link::SubFrom,
@@ -245,10 +263,25 @@ mod tests {
         Link::Square,
         Link::Sqrt,
         Link::Relu,
+        Link::Exp,
+        Link::Erf,
+        Link::Sigmoid,
+        Link::Tanh,
     ];
 
-    fn one(link: Link, x: f32, y: f32) -> f32 {
+    fn one(link: Link, x: f32, y: f32, tier: Tier) -> f32 {
+        let apply = |function| {
+            let (mut out, arg) = ([0.0f32], [x]);
+            let args = [arg.as_ptr().cast(), std::ptr::null(), std::ptr::null()];
+            // SAFETY: both have one lane.
+            unsafe { forms::select(tier)(function, DType::F32, DType::F32, args, out.as_mut_ptr().cast(), 1) };
+            out[0]
+        };
         match link {
+            Link::Exp => apply(Function::Exp),
+            Link::Erf => apply(Function::Erf),
+            Link::Sigmoid => apply(Function::Sigmoid),
+            Link::Tanh => apply(Function::Tanh),
             Link::Add => x + y,
             Link::Sub => x - y,
             Link::SubFrom => y - x,
@@ -280,7 +313,8 @@ mod tests {
                         (0..=count).map(|_| (0..len).map(|_| rng.below(2001) as f32 * 0.001 - 1.0).collect()).collect();
                     blocks[0][0] = f32::NAN;
                     blocks[0][len / 2] = -0.0;
-                    let value = |i: usize| (0..count).fold(blocks[0][i], |x, k| one(links[k], x, blocks[k + 1][i]));
+                    let value =
+                        |i: usize| (0..count).fold(blocks[0][i], |x, k| one(links[k], x, blocks[k + 1][i], tier));
                     let expected: Vec<u32> = (0..len).map(|i| value(i).to_bits()).collect();
                     let nan = |bits: u32| f32::from_bits(bits).is_nan();
                     // Into fresh memory, and over an argument.

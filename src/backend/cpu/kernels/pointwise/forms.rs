@@ -1,10 +1,10 @@
 //! One loop over a block for every pointwise function and lane type, made of the rows of `ops::pointwise`.
 //!
 //! A block is a run of 32-bit lanes: f32 for all floats, or i32 for int32, uint8 and bool. The loops of functions are
-//! written once, without intrinsics, and compiled once a tier with that tier's features: of the token they use nothing
-//! but its type. Sums are written in vectors.
+//! written once, without intrinsics, and compiled once a tier with that tier's features. Sums and some functions are written
+//! in vectors.
 
-use super::math;
+use super::{math, vector_math};
 use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
@@ -92,7 +92,7 @@ unsafe fn periodic(args: [*const u32; 3], out: Lanes, n: usize, near: impl Fn(f3
 /// The arguments that `f` has are readable and the result writable for `n` lanes; the result
 /// overlaps no argument.
 #[inline(always)]
-unsafe fn apply<S: Simd>(_: S, f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
+unsafe fn apply<S: Simd>(s: S, f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
     // SAFETY: the caller's contract, passed on.
     unsafe {
         match (f, from) {
@@ -106,7 +106,7 @@ unsafe fn apply<S: Simd>(_: S, f: Function, from: DType, to: DType, args: [*cons
                     *o = (a & taken) | (b & !taken);
                 }
             }
-            (_, DType::F32) => float(f, args, out, n),
+            (_, DType::F32) => float(s, f, args, out, n),
             (_, DType::U8) => {
                 integer(f, args, out, n);
                 if to == DType::U8 {
@@ -122,28 +122,40 @@ unsafe fn apply<S: Simd>(_: S, f: Function, from: DType, to: DType, args: [*cons
 
 /// Computes a row's form for all lanes.
 macro_rules! compute {
-    ($f:ident $arity:tt $lanes:tt []) => {
+    ($s:tt $f:ident $arity:tt $lanes:tt []) => {
         unreachable!("{:?} has no form for these lanes", $f)
     };
-    ($f:ident 1 ($args:ident, $out:ident, $n:ident) [periodic $near:expr, $far:expr]) => {
+    ($s:tt $f:ident 1 ($args:ident, $out:ident, $n:ident) [periodic $near:expr, $far:expr]) => {
         periodic($args, $out, $n, $near, $far)
     };
+    ($s:tt $f:ident 1 ($args:ident, $out:ident, $n:ident) [vector_math::$form:ident]) => {{
+        let (from, to) = ($args[0].cast::<f32>(), $out.cast::<f32>());
+        let mut at = 0;
+        while at + S::LANES <= $n {
+            $s.store(to.add(at), vector_math::$form($s, $s.load(from.add(at))));
+            at += S::LANES;
+        }
+        if at < $n {
+            let rest = $n - at;
+            $s.store_first(to.add(at), vector_math::$form($s, $s.load_first(from.add(at), rest)), rest);
+        }
+    }};
     // Called by its path, a function is inlined as it demands; behind `Fn` a long one is not, and then has only the
     // instructions of every machine.
-    ($f:ident 1 ($args:ident, $out:ident, $n:ident) [math::$form:ident]) => {
+    ($s:tt $f:ident 1 ($args:ident, $out:ident, $n:ident) [math::$form:ident]) => {
         for i in 0..$n {
             *$out.cast::<f32>().add(i) = math::$form(*$args[0].cast::<f32>().add(i));
         }
     };
-    ($f:ident 2 ($args:ident, $out:ident, $n:ident) [math::$form:ident]) => {
+    ($s:tt $f:ident 2 ($args:ident, $out:ident, $n:ident) [math::$form:ident]) => {
         for i in 0..$n {
             put($out, i, math::$form(at($args[0], i), at($args[1], i)));
         }
     };
-    ($f:ident 1 ($args:ident, $out:ident, $n:ident) [$form:expr]) => {
+    ($s:tt $f:ident 1 ($args:ident, $out:ident, $n:ident) [$form:expr]) => {
         unary($args, $out, $n, $form)
     };
-    ($f:ident 2 ($args:ident, $out:ident, $n:ident) [$form:expr]) => {
+    ($s:tt $f:ident 2 ($args:ident, $out:ident, $n:ident) [$form:expr]) => {
         binary($args, $out, $n, $form)
     };
 }
@@ -152,10 +164,10 @@ macro_rules! define {
     ($($variant:ident $name:literal $arity:tt $typing:ident $value:tt $derivative:tt $float:tt $integer:tt;)*) => {
         /// The function's form for f32.
         #[inline(always)]
-        unsafe fn float(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
+        unsafe fn float<S: Simd>(s: S, f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
             // SAFETY: the caller's contract, passed on.
             unsafe {
-                match f { $(Function::$variant => compute!(f $arity (args, out, n) $float)),* }
+                match f { $(Function::$variant => compute!(s f $arity (args, out, n) $float)),* }
             }
         }
 
@@ -164,7 +176,7 @@ macro_rules! define {
         unsafe fn integer(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
             // SAFETY: the caller's contract, passed on.
             unsafe {
-                match f { $(Function::$variant => compute!(f $arity (args, out, n) $integer)),* }
+                match f { $(Function::$variant => compute!(() f $arity (args, out, n) $integer)),* }
             }
         }
     };

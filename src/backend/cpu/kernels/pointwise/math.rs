@@ -1,7 +1,7 @@
 //! f32 functions without branches, so that loops over them become SIMD code on every tier.
 //!
 //! Errors against f64, in units in the last place, over the swept range of the tests: exp, log,
-//! sqrt-free forms ≤ 2; tanh, sigmoid, erf, softplus, expm1, log1p ≤ 4; sin, cos ≤ 2 for |x| ≤ 1e5; pow ≤ 1.
+//! sqrt-free forms ≤ 2; softplus, expm1, log1p ≤ 4; sin, cos ≤ 2 for |x| ≤ 1e5; pow ≤ 1.
 //!
 //! Zeros have the sign of the exact function's limit. Sums such as `x + x³·p` lose it, for −0 + 0 is 0; functions
 //! that have the sign of their argument take it from there.
@@ -103,56 +103,11 @@ pub fn expm1(x: f32) -> f32 {
     negative_as(x, if z < 0.25 { near } else { far })
 }
 
-/// tanh x (Cephes `tanhf`).
-#[inline(always)]
-pub fn tanh(x: f32) -> f32 {
-    let z = x * x;
-    let mut p = -5.704_988_7e-3f32;
-    p = p.mul_add(z, 2.063_909e-2);
-    p = p.mul_add(z, -5.373_971_6e-2);
-    p = p.mul_add(z, 1.333_144_2e-1);
-    p = p.mul_add(z, -3.333_328e-1);
-    let near = (p * z).mul_add(x, x);
-    let far = 1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0);
-    negative_as(x, if x.abs() < 0.625 { near } else { far })
-}
-
-/// 1 / (1 + e⁻ˣ).
-#[inline(always)]
-pub fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
-}
-
 /// ln(1 + eˣ), without overflow.
 #[inline(always)]
 pub fn softplus(x: f32) -> f32 {
     let positive = if x > 0.0 { x } else { 0.0 };
     let y = positive + log1p(exp(-x.abs()));
-    if x.is_nan() { x } else { y }
-}
-
-/// erf x: a polynomial up to 0.93, 1 − e^(a polynomial) beyond.
-#[inline(always)]
-pub fn erf(x: f32) -> f32 {
-    let (t, s) = (x.abs(), x * x);
-    let r = (-1.728_534_7e-5f32).mul_add(t, 3.831_971_3e-4);
-    let u = (-3.883_964_4e-3f32).mul_add(t, 2.425_462_2e-2);
-    let mut far = r.mul_add(s, u);
-    far = far.mul_add(t, -1.067_778_8e-1);
-    far = far.mul_add(t, -6.348_467e-1);
-    far = far.mul_add(t, -1.287_175_1e-1);
-    far = far.mul_add(t, -t);
-    let far = 1.0 - exp(far);
-    let far = if t > 4.0 { 1.0 } else { far };
-    let far = if x < 0.0 { -far } else { far };
-    let mut near = -5.967_617e-4f32;
-    near = near.mul_add(s, 4.991_194_2e-3);
-    near = near.mul_add(s, -2.676_813_5e-2);
-    near = near.mul_add(s, 1.128_199_2e-1);
-    near = near.mul_add(s, -3.761_253_4e-1);
-    near = near.mul_add(s, 1.283_791_7e-1);
-    let near = near.mul_add(x, x);
-    let y = if t > 0.927_734_4 { far } else { near };
     if x.is_nan() { x } else { y }
 }
 
@@ -373,10 +328,7 @@ mod tests {
         sweep("log", 2.0, 1e-6, 1e6, super::log, f64::ln);
         sweep("log1p", 4.0, -0.99, 50.0, super::log1p, f64::ln_1p);
         sweep("expm1", 4.0, -10.0, 80.0, super::expm1, f64::exp_m1);
-        sweep("tanh", 4.0, -12.0, 12.0, super::tanh, f64::tanh);
-        sweep("sigmoid", 4.0, -80.0, 30.0, super::sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
         sweep("softplus", 4.0, -80.0, 80.0, super::softplus, |x| x.max(0.0) + (-x.abs()).exp().ln_1p());
-        sweep("erf", 4.0, -6.0, 6.0, super::erf, libm::erf);
         // Near a zero of sin or cos away from 0 the result is tiny; there the bound is absolute.
         for (f, exact) in [(super::sin as fn(f32) -> f32, f64::sin as fn(f64) -> f64), (super::cos, f64::cos)] {
             for i in -100_000..100_000 {
@@ -424,27 +376,17 @@ mod tests {
         assert_eq!((super::exp(inf), super::exp(-inf), super::exp(0.0)), (inf, 0.0, 1.0));
         assert_eq!((super::log(0.0), super::log(inf), super::log(1.0)), (f32::NEG_INFINITY, inf, 0.0));
         assert!(super::log(-1.0).is_nan());
-        assert_eq!((super::tanh(inf), super::tanh(-inf), super::erf(inf)), (1.0, -1.0, 1.0));
+
         assert_eq!((super::softplus(-inf), super::softplus(inf)), (0.0, inf));
-        for f in [
-            super::exp,
-            super::log,
-            super::log1p,
-            super::expm1,
-            super::tanh,
-            super::sigmoid,
-            super::softplus,
-            super::erf,
-            super::sin,
-            super::cos,
-            super::sign,
-        ] {
+        for f in
+            [super::exp, super::log, super::log1p, super::expm1, super::softplus, super::sin, super::cos, super::sign]
+        {
             assert!(f(nan).is_nan());
         }
         assert!(super::maximum(nan, 1.0).is_nan() && super::maximum(1.0, nan).is_nan());
         assert!(super::exp(-100.0) > 0.0, "subnormal results are not flushed");
         for zero in [0.0f32, -0.0] {
-            for odd in [super::sin, super::tanh, super::expm1, super::log1p, super::erf] {
+            for odd in [super::sin, super::expm1, super::log1p] {
                 assert_eq!(odd(zero).to_bits(), zero.to_bits());
             }
             assert_eq!(super::sign(zero).to_bits(), 0);

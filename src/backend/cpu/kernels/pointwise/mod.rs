@@ -20,6 +20,7 @@ mod moments;
 mod space;
 #[cfg(test)]
 mod tests;
+mod vector_math;
 
 use super::chunked::split;
 use crate::backend::cpu::kernel::{Lowered, Operands, Phase};
