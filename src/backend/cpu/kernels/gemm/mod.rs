@@ -39,7 +39,7 @@ const MAX_SHARED_B: usize = 1 << 20;
 /// software asks for besides is in its way.
 const STREAMED_TILES: usize = 3;
 /// f32 of B that a chunk of a product of one row reads, about.
-const ROW_CHUNK: usize = 16 * 1024;
+const ROW_CHUNK: usize = 64 * 1024;
 /// Rows from which on B is packed as a whole at any size.
 const MIN_SHARED_ROWS: usize = 1024;
 /// From this depth on, products with few outputs are cut along k.
