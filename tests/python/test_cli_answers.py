@@ -49,6 +49,13 @@ def run(data, tmp_path_factory):
         (["convert", "run", "model.onnx"], "ONNX is not written by this version"),
         (["evaluate", "model.keras"], "expected a folder of images by class"),
         (["completion", "csh"], "invalid choice"),
+        (["train", "photos", "--lr", "0.1"], "no flag '--lr' is known; did you mean '--learning-rate'?"),
+        (
+            ["train", "photos", "--imagesize=8"],
+            "no flag '--imagesize' is known; did you mean '--image-size'?",
+        ),
+        (["train", "photos", "--zzzz"], "no flag '--zzzz' is known\n"),
+        (["train", "photos", "photos"], "no argument 'photos' is known\n"),
         (["evaluate", "run", "--class-names", "a,a"], "expected different names"),
         (["evaluate", "photos", "--class-names", "a,b"], "--class-names: expected FOLDER with it"),
         (["evaluate", "photos", "--broken", "skip"], "--broken: expected FOLDER with it"),
