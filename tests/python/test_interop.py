@@ -101,3 +101,11 @@ def test_scalars_of_numpy_are_saved_as_they_are(tmp_path: Any) -> None:
         assert found[name].shape == () and found[name].dtype == value.dtype and found[name] == value
     with pytest.raises(TypeError, match="expected one of dtype .*, received <U4"):
         cnnrs._core.save_safetensors(path, {"a": np.str_("text")}, {})
+
+
+def test_complex_values_without_axes_are_scalars_too() -> None:
+    import cnnrs.compat.tf as tf
+
+    z = tf.complex(1.0, 2.0)
+    assert type(z.numpy()) is np.complex64 and (z * z.numpy()).numpy() == -3 + 4j
+    assert ops.view_as_real(z.numpy()).numpy().tolist() == [1.0, 2.0]
