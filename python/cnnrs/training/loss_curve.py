@@ -53,7 +53,12 @@ class LossCurve:
         is_exact: Whether the losses are taken as they are, without smoothing.
     """
 
-    def __init__(self, rates: Sequence[float], losses: Sequence[float], is_exact: bool = False):
+    def __init__(
+        self,
+        rates: Sequence[float] | np.ndarray,
+        losses: Sequence[float] | np.ndarray,
+        is_exact: bool = False,
+    ):
         values = np.array(losses, np.float64)
         count = len(values)
         self._logs, self._is_exact = np.log(np.asarray(rates, np.float64)), is_exact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,8 @@ class LearningRates(Drawn):
     @classmethod
     def of(
         cls,
-        rates: Sequence[float],
-        losses: Sequence[float],
+        rates: Iterable[float],
+        losses: Iterable[float],
         smoothing: float = 0.9,
         fallback: float | None = None,
     ) -> LearningRates:
