@@ -83,6 +83,21 @@ fn a_donated_buffer_is_overwritten_and_gives_the_same_values() {
 }
 
 #[test]
+fn a_join_of_more_than_64_tensors_has_a_plan() {
+    let mut g = Graph::new();
+    let parts: Vec<_> = (0..70).map(|_| g.input(Fact::new([3], DType::F32))).collect();
+    let axis = Attributes::new([("axis".to_owned(), cnnrs::ops::Attribute::Int(0))]);
+    let whole = g.apply(Op::parse("concat", axis).unwrap(), &parts).unwrap();
+    g.set_outputs(vec![whole]);
+    for plan in plans(&g, Vec::new()) {
+        let mut slots: Vec<_> =
+            (0..70).map(|k| Slot::shared(Buffer::from_slice(&[3], &[k as f32; 3]).unwrap())).collect();
+        let made = plan.run(&mut slots, &|| false).unwrap();
+        assert!(made[0].as_slice::<f32>().iter().enumerate().all(|(i, &value)| value == (i / 3) as f32));
+    }
+}
+
+#[test]
 fn a_cancelled_run_leaves_donated_buffers_untouched() {
     for plan in plans(&step(), vec![(1, 1)]) {
         let mut slots = [Slot::Shared(x()), Slot::donated(w())];

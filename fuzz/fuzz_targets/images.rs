@@ -18,6 +18,11 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(image.clone().into_words().len(), pixels * channels);
         assert_eq!(image.upright().in_mode(Mode::Rgba).into_bytes().len(), pixels * 4);
     }
+    if let Ok(image) = decode(bytes, &Options { indices: true, ..options }) {
+        let pixels = image.height * image.width;
+        assert_eq!(image.channels, 1);
+        assert_eq!(image.upright().in_mode(Mode::Indices).into_bytes().len(), pixels);
+    }
     let (size, fit, filter) = (Some((9, 7)), Fit::Pad, Filter::Lanczos);
     let request = Request { mode: Mode::Rgb, upright: true, size, fit, filter, draft: true, options };
     if let Ok((pixels, shape)) = request.one::<u8>(bytes) {

@@ -13,7 +13,7 @@ pub struct Request<F> {
     pub mode: Mode,
     /// Whether an orientation that the file notes is applied.
     pub upright: bool,
-    /// The height and width; none leaves the image's own.
+    /// The height and width; none leaves the image's own. Of indices, filters but the nearest make mixtures.
     pub size: Option<(usize, usize)>,
     pub fit: Fit,
     pub filter: F,
@@ -74,8 +74,9 @@ fn padded(image: Image, (vertical, horizontal): (usize, usize)) -> Image {
 impl<F: Copy> Request<F> {
     /// The decoded image with the channels that are wanted, not yet resized.
     fn decoded(&self, bytes: &[u8]) -> Result<Image> {
-        let mut options = self.options;
-        if let (true, Some((height, width))) = (self.draft, self.size) {
+        let mut options = Options { indices: self.mode == Mode::Indices, ..self.options };
+        // Parts of indices are no indices.
+        if let (true, Some((height, width))) = (self.draft && !options.indices, self.size) {
             options.at_least = Some((height.saturating_mul(2), width.saturating_mul(2)));
         }
         let mut image = decode(bytes, &options)?;

@@ -140,6 +140,13 @@ pub fn copy_out(path: &Path, name: String, value: &Bound<'_, PyAny>) -> PyResult
     if let Ok(tensor) = value.cast::<PyTensor>() {
         return copy_tensor(path, name, &tensor.get().tensor, value.py());
     }
+    let numpy = value.py().import("numpy")?;
+    // A scalar is an array without axes.
+    let value = &if value.is_instance(&numpy.getattr("generic")?)? {
+        numpy.call_method1("asarray", (value,))?
+    } else {
+        value.clone()
+    };
     let Ok(array) = value.cast::<PyUntypedArray>() else {
         let kind = value.get_type().name()?;
         let message = format!("tensor \"{name}\": expected a numpy array, received {kind}");
@@ -155,7 +162,7 @@ pub fn copy_out(path: &Path, name: String, value: &Bound<'_, PyAny>) -> PyResult
     };
     let contiguous = match array.is_c_contiguous() {
         true => value.clone(),
-        false => value.py().import("numpy")?.call_method1("ascontiguousarray", (value,))?,
+        false => numpy.call_method1("ascontiguousarray", (value,))?,
     };
     let len = array.len() * dtype.size();
     let mut bytes = Vec::new();

@@ -33,8 +33,13 @@ fn chosen<T: Copy>(argument: &str, name: &str, table: &[(T, &str)]) -> Result<T>
     })
 }
 
-const MODES: [(Mode, &str); 4] =
-    [(Mode::Unchanged, "unchanged"), (Mode::Grey, "grayscale"), (Mode::Rgb, "rgb"), (Mode::Rgba, "rgba")];
+const MODES: [(Mode, &str); 5] = [
+    (Mode::Unchanged, "unchanged"),
+    (Mode::Grey, "grayscale"),
+    (Mode::Rgb, "rgb"),
+    (Mode::Rgba, "rgba"),
+    (Mode::Indices, "indices"),
+];
 const FITS: [(Fit, &str); 4] =
     [(Fit::Stretch, "stretch"), (Fit::Crop, "crop"), (Fit::Pad, "pad"), (Fit::PadFirst, "pad_first")];
 
@@ -137,7 +142,7 @@ fn decode_words<'py>(
     wide: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let mode = chosen("mode", mode, &MODES)?;
-    let options = Options { jpeg_scale, ..Options::default() };
+    let options = Options { jpeg_scale, indices: mode == Mode::Indices, ..Options::default() };
     let image = py.detach(|| decode::decode(&content, &options).map(|image| image.in_mode(mode)))?;
     let shape = [image.height, image.width, image.channels];
     Ok(match wide {

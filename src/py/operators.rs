@@ -227,9 +227,10 @@ macro_rules! with_operators {
             fn size(&self) -> usize {
                 self.fact().shape.len()
             }
-            /// A numpy array holding a copy of the value, computed if need be.
+            /// A numpy array holding a copy of the value, computed if need be; of one number without axes numpy's
+            /// scalar, which can be the key of a dict.
             fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                super::tensor::to_array(py, &$tensor(self)?)
+                super::tensor::to_array_or_scalar(py, &$tensor(self)?)
             }
             $($methods)*
         }

@@ -156,6 +156,12 @@ pub fn to_array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
     convert::to_numpy(py, &buffer)
 }
 
+/// The value as numpy's own functions give it: an array, or a scalar where there are no axes.
+pub fn to_array_or_scalar<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    let array = to_array(py, tensor)?;
+    if tensor.fact().shape.rank() == 0 { array.get_item(PyTuple::empty(py)) } else { Ok(array) }
+}
+
 /// The value as an array of Python's own numbers.
 fn to_plain_array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     let held = tensor.clone();

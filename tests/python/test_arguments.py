@@ -198,3 +198,20 @@ def test_values_with_a_meaning_are_kept():
     assert compiled().fit(X, Y, epochs=0, verbose=0).epoch == []
     assert compiled().fit(X, Y, class_weight={0: 0, 1: np.float32(2.0)}, verbose=0).epoch == [0]
     assert layers.Rescaling([1.0, 2.0], np.zeros(2))(X).shape == (4, 2)
+
+
+def test_errors_show_no_large_arrays_whole():
+    images = np.zeros((2, 64, 64, 3), np.float32)
+    model = cnnrs.Sequential([cnnrs.Input((8, 8, 1)), layers.Conv2D(2, 3)])
+    shown = "received ndarray of shape (2, 64, 64, 3) and dtype float32"
+    for call in (
+        lambda: cnnrs.analysis.effective_receptive_field(model, images),
+        lambda: layers.Dense(images),
+        lambda: layers.Resizing(8, images),
+        lambda: optimizers.SGD(images),
+    ):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            call()
+        assert str(caught.value).endswith(shown), str(caught.value)[:300]
+    with pytest.raises(ValueError, match="…$"):
+        layers.Conv2D(8, list(range(1000)) + ["a"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
+import pytest
 
 import cnnrs
 from cnnrs import _core, layers, ops
@@ -63,3 +65,47 @@ def test_a_file_loads_in_another_process(tmp_path):
     # Automatic names in this process have moved on, and the child's begin anew.
     subprocess.run([sys.executable, "-c", CHILD, *names], check=True)
     np.testing.assert_array_equal(np.load(names[2]), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32", "int64", "uint8", "bool"])
+def test_values_without_axes_are_scalars_of_numpy(dtype: str) -> None:
+    """As TensorFlow's: they can be keys of dicts, and go back as they are."""
+    for x in (
+        ops.cast(ops.array(1), dtype),
+        cnnrs.Variable(1, dtype=dtype),
+        ops.cast(ops.array([1, 2]), dtype)[0],
+    ):
+        value = x.numpy()
+        assert type(value) is np.dtype(dtype).type and {value: "one"}[1] == "one"
+        assert np.asarray(x).shape == () and isinstance(ops.convert_to_numpy(x), np.ndarray)
+        assert ops.convert_to_tensor(value).dtype == dtype
+    assert isinstance(ops.ones((1,), dtype).numpy(), np.ndarray)
+
+
+def test_labels_of_batches_look_up_their_names() -> None:
+    """As Keras's example of PointNet does it."""
+    data = cnnrs.data.Dataset.from_tensor_slices((np.zeros((4, 2), "float32"), np.array([2, 0, 1, 2]))).batch(
+        4
+    )
+    names = {0: "chair", 1: "sofa", 2: "desk"}
+    for _, labels in data:
+        assert [names[label.numpy()] for label in labels] == ["desk", "chair", "sofa", "desk"]
+
+
+def test_scalars_of_numpy_are_saved_as_they_are(tmp_path: Any) -> None:
+    arrays = {"a": np.float64(1 / 3), "b": np.int64(2**40), "c": np.bool_(True), "d": ops.array(2.5).numpy()}
+    path = str(tmp_path / "a.safetensors")
+    cnnrs._core.save_safetensors(path, arrays, {})
+    found = cnnrs._core.load_safetensors(path)[0]
+    for name, value in arrays.items():
+        assert found[name].shape == () and found[name].dtype == value.dtype and found[name] == value
+    with pytest.raises(TypeError, match="expected one of dtype .*, received <U4"):
+        cnnrs._core.save_safetensors(path, {"a": np.str_("text")}, {})
+
+
+def test_complex_values_without_axes_are_scalars_too() -> None:
+    import cnnrs.compat.tf as tf
+
+    z = tf.complex(1.0, 2.0)
+    assert type(z.numpy()) is np.complex64 and (z * z.numpy()).numpy() == -3 + 4j
+    assert ops.view_as_real(z.numpy()).numpy().tolist() == [1.0, 2.0]

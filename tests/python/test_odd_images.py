@@ -67,6 +67,64 @@ def test_pixels_are_pillows(name):
         assert apart(small, expected(FOLDER / name, color_mode, (9, 14))) <= 2
 
 
+@pytest.mark.parametrize("name", GOOD)
+def test_indices_are_what_pillow_opens(name):
+    with pillow.open(FOLDER / name) as image:
+        opened = ImageOps.exif_transpose(image)
+        mode, array = opened.mode, np.asarray(opened).astype(np.uint8)
+    if mode not in ("1", "L", "P"):
+        with pytest.raises(ValueError, match=f"{name}.*expected a palette, or grey of up to 8 bits"):
+            data.decode_image(FOLDER / name, "indices")
+        return
+    made = data.decode_image(FOLDER / name, "indices")
+    assert apart(made, array[:, :, None]) == 0
+    small = pillow.fromarray(array).resize((14, 9), pillow.Resampling.NEAREST)
+    made = data.decode_image(FOLDER / name, "indices", (9, 14), "nearest")
+    assert apart(made, np.asarray(small)[:, :, None]) == 0
+
+
+def test_the_corpus_has_indices_of_each_kind():
+    kinds = set()
+    for name in GOOD:
+        with pillow.open(FOLDER / name) as image:
+            kinds.add((image.format, image.mode))
+    assert kinds >= {(f, m) for f in ("PNG", "BMP", "TIFF") for m in ("1", "L", "P")} | {("GIF", "P")}
+
+
+def test_masks_of_a_palette_are_read_by_all_sources(tmp_path):
+    """As those of Pascal VOC: numbers of classes, and 255 at borders."""
+    masks = np.random.default_rng(0).choice(np.array([0, 1, 20, 255], np.uint8), (4, 12, 10))
+    colours = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
+    paths = [tmp_path / f"{i}.png" for i in range(4)]
+    for path, mask in zip(paths, masks, strict=True):
+        image = pillow.fromarray(mask)
+        image.putpalette(colours.tobytes())
+        image.save(path)
+    expected = masks[..., None]
+    nearest = {"color_mode": "indices", "interpolation": "nearest"}
+    np.testing.assert_array_equal(data.read_images(paths, (12, 10), **nearest), expected)
+    np.testing.assert_array_equal(next(data.image_batches(paths, (12, 10), **nearest))[0], expected)
+    for made in (
+        data.Dataset.from_files(paths, color_mode="indices"),
+        data.Dataset.from_files(paths, image_size=(12, 10), **nearest),
+        data.Dataset.from_folder(tmp_path, labels=None, color_mode="indices"),
+    ):
+        assert made.element_spec.shape[-1] == 1
+        np.testing.assert_array_equal(np.stack([np.asarray(mask) for mask in made]), expected)
+    batches = data.Dataset.from_files(paths, image_size=(24, 20), **nearest).batch(4)
+    np.testing.assert_array_equal(next(iter(batches)).numpy(), expected.repeat(2, 1).repeat(2, 2))
+    for function in (
+        lambda: data.decode_image(paths[0], "indices", 8),
+        lambda: data.read_images(paths, 8, "indices"),
+        lambda: data.Dataset.from_files(paths, image_size=8, color_mode="indices"),
+    ):
+        with pytest.raises(ValueError, match="interpolation: expected 'nearest' with color_mode='indices'"):
+            function()
+    pillow.fromarray(masks[0]).convert("RGB").save(paths[2])
+    with pytest.raises(ValueError, match="from_files: .*2.png.*a PNG with 3 channels of 8 bits: expected"):
+        list(data.Dataset.from_files(paths, color_mode="indices"))
+
+
 @pytest.mark.parametrize("name", [name for name in GOOD if name.endswith(".jpg") and "cmyk" not in name])
 def test_jpegs_are_those_of_libjpeg_turbo_bit_by_bit(name):
     assert apart(data.decode_image(FOLDER / name), expected(FOLDER / name)) == 0

@@ -76,6 +76,71 @@ def test_the_number_of_workers_changes_no_bit(folder: Path, workers: Any) -> Non
         assert same(values(other), values(first))
 
 
+SIZED = [
+    *({"kind": "resize", **o} for o in (
+        {}, {"interpolation": "nearest"}, {"interpolation": "bicubic", "antialias": True},
+        {"interpolation": "lanczos3"}, {"interpolation": "area"}, {"antialias": True},
+        {"crop_to_aspect_ratio": True}, {"crop_to_aspect_ratio": True, "interpolation": "bicubic"},
+        {"pad_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True, "fill_value": 9.0, "antialias": True},
+    )),
+    {"kind": "center"}, {"kind": "random"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", SIZED, ids=lambda o: "-".join(map(str, o.values())))
+@pytest.mark.parametrize("alone", [True, False])
+def test_layers_of_one_result_are_recorded_once_with_the_same_values(
+    folder: Path, caplog: pytest.LogCaptureFixture, options: Any, alone: bool
+) -> None:
+    """`CenterCrop` meets images that are smaller than its result, too."""
+    kinds = {"resize": layers.Resizing, "center": layers.CenterCrop, "random": layers.RandomCrop}
+    rest = {name: value for name, value in options.items() if name != "kind"}
+    first = kinds[options["kind"]](44, 50, **rest)
+    augment = first if alone else layers.Pipeline([first, layers.RandomFlip("horizontal", seed=2)])
+    calls: list[Any] = []
+
+    def counted(x: Any, y: Any) -> Any:
+        calls.append(x.shape)
+        return augment(x, training=options["kind"] == "resize"), y
+
+    def in_python(x: Any, y: Any) -> Any:
+        assert np.asarray(x).dtype == np.uint8  # reads values: it cannot be recorded
+        return augment(x, training=options["kind"] == "resize"), y
+
+    with caplog.at_level(logging.INFO, "cnnrs.data"):
+        found = values(Dataset.from_folder(folder).map(counted, AUTOTUNE))
+    assert len(calls) == 1 and not caplog.records
+    assert found[0].dtype == ("uint8" if alone and options["kind"] == "resize" else "float32")
+    assert same(found, values(Dataset.from_folder(folder).map(in_python)))
+    batches = Dataset.from_folder(folder).map(counted, 2).batch(7)
+    assert same(list(np.concatenate([x for x, _ in batches.as_numpy_iterator()])), found)
+
+
+def test_a_layer_that_is_changed_is_recorded_for_each_size(folder: Path) -> None:
+    class Darker(layers.Resizing):
+        def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
+            return ops.cast(super().transform_images(images, transformation, training), "float32") * 0.5
+
+    plain, darker = layers.Resizing(8, 8), Darker(8, 8)
+    data = Dataset.from_folder(folder).take(5)
+    expected = [0.5 * x.astype("float32") for x in values(data.map(lambda x, y: (plain(x), y)))]
+    for found, image in zip(values(data.map(lambda x, y: (darker(x), y))), expected, strict=True):
+        np.testing.assert_allclose(found, image, atol=0.51)
+
+
+def test_sizes_without_end_are_not_all_kept() -> None:
+    from cnnrs.base.image_steps import SizedStep
+    from cnnrs.data import chains
+
+    layer = layers.Resizing(4, 5)
+    chain = chains.SizedChain([SizedStep(layer._resizing_steps)], (1, 1, 3))
+    for rows in range(1, 2 * chains._MAX_SIZES):
+        image = np.full((rows, 7, 3), rows, np.uint8)
+        found = chain.run(image, np.zeros(0, np.float32))
+        np.testing.assert_allclose(found, np.full((4, 5, 3), float(rows)), atol=1e-4)
+    assert len(chain._chains) == chains._MAX_SIZES and chain.result_shape == (4, 5, 3)
+
+
 def test_one_recording_serves_all_sizes(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     calls, augment = [], crop()
 

@@ -139,7 +139,7 @@ def test_a_model_that_is_neither_is_kept_and_told(tmp_path):
 
 
 def test_curves_draw_by_one_base():
-    from cnnrs.evaluation.drawn import Drawn
+    from cnnrs.charts import Drawn
 
     pytest.importorskip("matplotlib").use("svg")
     scores = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]

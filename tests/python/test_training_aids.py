@@ -46,6 +46,7 @@ def build(optimizer: Any = None, last: Any = "softmax") -> Any:
     ],
 )
 @pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.filterwarnings("ignore:lr_find. the loss")
 def test_a_range_test_leaves_no_trace(make: Any, trained: bool) -> None:
     results = []
     for tests in (False, True):
@@ -67,7 +68,10 @@ def test_a_range_test_leaves_no_trace(make: Any, trained: bool) -> None:
 def test_the_rates_rise_exponentially_and_the_losses_are_those_of_batches() -> None:
     model = build(optimizers.SGD(0.1))
     first = model.test_on_batch(X, Y)[0]
-    found = model.lr_find(X, Y, batch_size=128, start_learning_rate=1e-5, end_learning_rate=1e-3, steps=11)
+    with pytest.warns(UserWarning, match="the loss does not fall by more than it scatters"):
+        found = model.lr_find(
+            X, Y, batch_size=128, start_learning_rate=1e-5, end_learning_rate=1e-3, steps=11
+        )
     np.testing.assert_allclose(found.learning_rates, 1e-5 * 10 ** (np.arange(11) / 5), rtol=1e-6)
     assert len(found.losses) == 11 and np.isfinite(first)
     # At rates of almost nothing, the losses of one batch differ by what dropout drops.
@@ -134,7 +138,8 @@ def test_weights_that_all_have_rates_of_their_own_are_not_tested() -> None:
         with pytest.raises(ValueError, match="parameter_groups set the rate of all 6"):
             build(optimizer).lr_find(X, Y, steps=5)
     factor = [optimizers.ParameterGroup(".", learning_rate_multiplier=0.1)]
-    assert build(optimizers.SGD(0.1, parameter_groups=factor)).lr_find(X, Y, steps=6).losses
+    with pytest.warns(UserWarning, match="6 batches are too few"):
+        assert build(optimizers.SGD(0.1, parameter_groups=factor)).lr_find(X, Y, steps=6).losses
 
 
 def test_the_drawing_needs_no_library(tmp_path: Any) -> None:

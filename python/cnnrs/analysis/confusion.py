@@ -10,7 +10,7 @@ import numpy as np
 from cnnrs.analysis.pictures import grid, to_unit
 from cnnrs.analysis.tables import figure, table
 from cnnrs.base.arguments import integer, named
-from cnnrs.base.extras import pyplot
+from cnnrs.charts import Plotted
 
 __all__ = ["Confusion", "ConfusedPair", "confusion"]
 
@@ -34,8 +34,10 @@ class ConfusedPair:
     samples: np.ndarray = field(repr=False)
 
 
-class Confusion:
+class Confusion(Plotted):
     """How often samples of each class were taken for each class. Printing it shows a table.
+
+    `plot` draws the matrix, each row as shares of its class.
 
     Attributes:
         matrix: Counts: rows are true classes, columns are predicted ones.
@@ -101,19 +103,7 @@ class Confusion:
         ]
         return "\n".join(lines)
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draws the matrix, each row as shares of its class.
-
-        Args:
-            ax: The matplotlib axes to draw on, by default new ones.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ImportError: matplotlib of the extra `cnnrs[plot]` is not installed.
-        """
-        ax = ax or pyplot("Confusion.plot").subplots(layout="constrained")[1]
+    def _draw(self, ax: Any) -> None:
         shares = self.matrix / np.maximum(self.matrix.sum(axis=1, keepdims=True), 1)
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (t, p), count in np.ndenumerate(self.matrix):
@@ -124,7 +114,6 @@ class Confusion:
         ax.set_xticks(places, self.class_names, rotation=90)
         ax.set_yticks(places, self.class_names)
         ax.set(xlabel="predicted", ylabel="true", title=f"accuracy {self.accuracy:.3f}")
-        return ax
 
     def plot_examples(self, count: int = 8) -> Any:
         """Draws samples of the pairs that are confused most often.

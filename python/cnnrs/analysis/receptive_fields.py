@@ -16,8 +16,8 @@ from cnnrs.analysis.recording import find_layer, input_facts, record
 from cnnrs.analysis.tables import table
 from cnnrs.analysis.watching import gradient_of_layer
 from cnnrs.base.arguments import integer, named
-from cnnrs.base.extras import pyplot
 from cnnrs.base.suggest import did_you_mean
+from cnnrs.charts import Plotted
 
 __all__ = [
     "EffectiveField",
@@ -106,8 +106,10 @@ class LayerField:
         return "" if self.stride is None else _times(self.stride)
 
 
-class ReceptiveFields:
+class ReceptiveFields(Plotted):
     """Receptive fields of the layers of a model. Printing it shows a table.
+
+    `plot` draws the sizes of the fields by layer.
 
     Attributes:
         title: The model's name.
@@ -156,19 +158,7 @@ class ReceptiveFields:
         titles = ["Layer", "Type", "Receptive field", "Least", "Stride", "Centre of first", "Aligned"]
         return f"Receptive fields of {self.title}\n{table(titles, rows)}"
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draws the sizes of the fields by layer.
-
-        Args:
-            ax: The matplotlib axes to draw on, by default new ones.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ImportError: matplotlib of the extra `cnnrs[plot]` is not installed.
-        """
-        ax = ax or pyplot("ReceptiveFields.plot").subplots(layout="constrained")[1]
+    def _draw(self, ax: Any) -> None:
         shown = [layer for layer in self.layers if layer.size is not None]
         curves = {
             "all ways together": [max(layer.size or (0,)) for layer in shown],
@@ -182,7 +172,6 @@ class ReceptiveFields:
             ax.set_xticks(range(len(shown)), [layer.name for layer in shown], rotation=45, ha="right")
         ax.set(title=self.title, ylabel="receptive field")
         ax.legend()
-        return ax
 
 
 @named
@@ -313,8 +302,8 @@ def _times(numbers: tuple[Any, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class EffectiveField:
-    """How much each pixel counts for an element of a layer's result.
+class EffectiveField(Plotted):
+    """How much each pixel counts for an element of a layer's result. `plot` draws the weights as a picture.
 
     Attributes:
         layer: The layer's name.
@@ -339,23 +328,10 @@ class EffectiveField:
         sizes = f"{widths} of {seen}, radius {self.radius:.1f}"
         return f"<EffectiveField of {self.layer} at {self.position}: {sizes}>"
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draws the weights as a picture.
-
-        Args:
-            ax: The matplotlib axes to draw on, by default new ones.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ImportError: matplotlib of the extra `cnnrs[plot]` is not installed.
-        """
-        ax = ax or pyplot("EffectiveField.plot").subplots(layout="constrained")[1]
+    def _draw(self, ax: Any) -> None:
         weights = self.weights if self.weights.ndim > 1 else self.weights[None]
         ax.imshow(weights, cmap="magma")
         ax.set(title=f"{self.layer}: effective receptive field", xticks=[], yticks=[])
-        return ax
 
 
 @named

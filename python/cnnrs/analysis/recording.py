@@ -12,6 +12,7 @@ import numpy as np
 
 from cnnrs import _core, tree
 from cnnrs.base import context
+from cnnrs.base.arguments import shown
 from cnnrs.base.dtypes import data_dtype, standardize_dtype
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.layers.base import Layer
@@ -93,7 +94,7 @@ def find_layer(model: Any, layer: Any, owner: str) -> Any:
             return layer
         raise ValueError(f"{owner}: layer: expected a layer of {model.name}, received {layer.name!r}")
     if not isinstance(layer, str):
-        raise ValueError(f"{owner}: layer: expected a layer or its name, received {layer!r}")
+        raise ValueError(f"{owner}: layer: expected a layer or its name, received {shown(layer)}")
     for inner, path in known.values():
         if path == layer:
             return inner

@@ -8,6 +8,7 @@ from typing import Any
 
 from cnnrs.analysis.tables import table
 from cnnrs.base.arguments import flag, integer, named
+from cnnrs.charts import Plotted
 
 __all__ = ["LayerCost", "ParameterComparison", "compare_parameters", "output_size"]
 
@@ -165,8 +166,10 @@ class LayerCost:
     flops: int
 
 
-class ParameterComparison:
+class ParameterComparison(Plotted):
     """Layers that map images of the same shapes, and what each costs. Printing it shows a table.
+
+    `plot` draws the parameters as bars, on a logarithmic scale.
 
     Attributes:
         input_shape: Height, width and channels of the image.
@@ -201,25 +204,10 @@ class ParameterComparison:
         titles = ["Layer", "Parameters", "FLOPs", "× convolution"]
         return f"{self.input_shape} to {self.output_shape}\n{table(titles, rows, frozenset([1, 2, 3]))}"
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draws the parameters as bars, on a logarithmic scale.
-
-        Args:
-            ax: The matplotlib axes to draw on, by default new ones.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ImportError: matplotlib of the extra `cnnrs[plot]` is not installed.
-        """
-        from cnnrs.base.extras import pyplot
-
-        ax = ax or pyplot("ParameterComparison.plot").subplots(layout="constrained")[1]
+    def _draw(self, ax: Any) -> None:
         ax.barh([row.layer for row in self.rows], [row.parameters for row in self.rows])
         ax.invert_yaxis()
         ax.set(xscale="log", xlabel="parameters", title=f"{self.input_shape} to {self.output_shape}")
-        return ax
 
 
 @named

@@ -25,12 +25,15 @@ __all__ = [
     "named",
     "number",
     "reject",
+    "shown",
     "takes_any",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
+# What errors show of a value at most.
+_SHOWN_NUMBERS, _SHOWN_LETTERS = 16, 400
 _TWICE = re.compile(r"got multiple values for keyword argument '(\w+)'")
 
 
@@ -186,6 +189,19 @@ def _owner(owner: Any) -> str:
     return owner if isinstance(owner, str) else type(owner).__name__
 
 
+def shown(value: Any) -> str:
+    """A value as errors show it: large arrays by their type, shape and dtype, long text by its beginning.
+
+    >>> shown(np.zeros((8, 224, 224, 3), np.float32)), shown([1, 2.5])
+    ('ndarray of shape (8, 224, 224, 3) and dtype float32', '[1, 2.5]')
+    """
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and math.prod(n or 1 for n in shape) > _SHOWN_NUMBERS:
+        return f"{type(value).__name__} of shape {shape} and dtype {getattr(value, 'dtype', 'unknown')}"
+    text = repr(value)
+    return text if len(text) <= _SHOWN_LETTERS else f"{text[:_SHOWN_LETTERS]}…"
+
+
 def _bounds(
     value: float, least: float | None, most: float | None, above: float | None, below: float | None
 ) -> tuple[bool, str]:
@@ -241,7 +257,7 @@ def number(
     fits, words = _bounds(converted, least, most, above, below)
     if not fits or not math.isfinite(converted):
         expected = " ".join(filter(None, ["a finite number", words]))
-        raise ValueError(f"{_owner(owner)}: {argument}: expected {expected}, received {value!r}")
+        raise ValueError(f"{_owner(owner)}: {argument}: expected {expected}, received {shown(value)}")
     return converted
 
 
@@ -273,7 +289,7 @@ def integer(
     if index is None or (least is not None and index < least) or (most is not None and index > most):
         _, words = _bounds(math.nan, least, most, None, None)
         expected = " ".join(filter(None, ["an integer", words]))
-        raise ValueError(f"{_owner(owner)}: {argument}: expected {expected}, received {value!r}")
+        raise ValueError(f"{_owner(owner)}: {argument}: expected {expected}, received {shown(value)}")
     return index
 
 
@@ -306,7 +322,7 @@ def integers(value: Any, owner: Any, argument: str, *, least: int | None = None)
         bound = "" if least is None else f" >= {least}"
         raise ValueError(
             f"{_owner(owner)}: {argument}: expected an integer or a sequence of integers{bound}, "
-            f"received {value!r}"
+            f"received {shown(value)}"
         )
     return indices
 
@@ -325,7 +341,7 @@ def flag(value: Any, owner: Any, argument: str) -> bool:
         return value
     if isinstance(value, (int, np.bool_)) and value in (0, 1):
         return bool(value)
-    raise ValueError(f"{_owner(owner)}: {argument}: expected True or False, received {value!r}")
+    raise ValueError(f"{_owner(owner)}: {argument}: expected True or False, received {shown(value)}")
 
 
 def choice(value: Any, owner: Any, argument: str, known: tuple[str, ...]) -> str:
@@ -343,7 +359,7 @@ def choice(value: Any, owner: Any, argument: str, known: tuple[str, ...]) -> str
     hint = suggest.did_you_mean(value, known) if isinstance(value, str) else ""
     raise ValueError(
         f"{_owner(owner)}: {argument}: expected one of {', '.join(map(repr, known))}, "
-        f"received {value!r}{hint if 'did' in hint else ''}"
+        f"received {shown(value)}{hint if 'did' in hint else ''}"
     )
 
 

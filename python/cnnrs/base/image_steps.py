@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-__all__ = ["Collector", "Step", "UnsizedImage", "collecting", "current"]
+__all__ = ["Collector", "SizedStep", "Step", "UnsizedImage", "collecting", "current"]
 
 
 class Step(NamedTuple):
@@ -30,8 +31,22 @@ class Step(NamedTuple):
     parts: Sequence[Sequence[Step]] = ()
 
 
+@dataclass(frozen=True)
+class SizedStep:
+    """Steps that the size of an image decides, and that bring it to one size whatever it was.
+
+    Attributes:
+        steps: Gives them for a height and a width. Nothing is drawn for them.
+    """
+
+    steps: Callable[[int, int], Sequence[Step]]
+    name: ClassVar[str] = "sized"
+    params: ClassVar[Sequence[Any]] = ()
+    parts: ClassVar[Sequence[Sequence[Step]]] = ()
+
+
 # Steps whose results have one size, whatever the size of the image.
-SIZING_STEPS = ("resample",)
+SIZING_STEPS = ("resample", SizedStep.name)
 
 
 class UnsizedImage:
@@ -69,7 +84,7 @@ class UnsizedImage:
 class Collector(Protocol):
     """What takes steps."""
 
-    def add(self, images: Any, steps: Sequence[Step], channels_first: bool) -> Any:
+    def add(self, images: Any, steps: Sequence[Step | SizedStep], channels_first: bool) -> Any:
         """What the steps, at least one, make of images: floats, or bytes where the last one rounds.
 
         None if they are not run here.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,23 @@ def _find(options: argparse.Namespace) -> int:
         if isinstance(prepared.model.optimizer, SAM):
             options.parser.error("--sam-rho: expected 0: the test looks for the rate of one optimizer")
         prepared.training.begin(0)
-        found = prepared.model.lr_find(
-            prepared.training, start_learning_rate=options.start, end_learning_rate=options.end,
-            steps=options.steps,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # What it warns of is printed below.
+            warnings.filterwarnings("ignore", "lr_find: ")
+            found = prepared.model.lr_find(
+                prepared.training, start_learning_rate=options.start, end_learning_rate=options.end,
+                steps=options.steps,
+            )  # fmt: skip
     if options.plot is not None:
         found.plot().figure.savefig(options.plot)
     if options.json:
+        facts = {"suggestion": found.suggestion, "steepest": found.steepest, "problem": found.problem}
         rows = {"learning_rates": found.learning_rates, "losses": found.losses, "smoothed": found.smoothed}
-        print(json.dumps({"suggestion": found.suggestion, "steepest": found.steepest, **rows}))
+        print(json.dumps({**facts, **rows}))
+        return 0
+    if found.steepest is None or found.minimum_over_ten is None:
+        print(f"the test found no rate: {found.problem}")
+        print("more --steps, a larger --batch-size, or other --start and --end may show more")
         return 0
     # The rates have 32 bits.
     if not 1.0001 * options.start < found.steepest < options.end / 1.0001:

@@ -123,6 +123,22 @@ class _Command(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"{self.prog}: error: {message}\n`{self.prog} --help` explains all arguments\n")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As its base, but what is not known is an error here, where the command's own flags can be named."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            word = rest[0].partition("=")[0]
+            what = "flag" if word.startswith("-") else "argument"
+            self.error(f"no {what} {word!r} is known{self._similar(word)}")
+        return found, rest
+
+    def _similar(self, word: str) -> str:
+        """A hint at the flag that was meant: a similar one, or that of these initials."""
+        flags = {flag[2:].replace("-", "_"): flag for flag in self._option_string_actions if flag[:2] == "--"}
+        hint = did_you_mean(word.lstrip("-").replace("-", "_"), flags) if word.startswith("-") else ""
+        meant = re.search(r"did you mean '(\w+)'", hint)
+        return f"; did you mean {flags[meant[1]]!r}?" if meant else ""
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""

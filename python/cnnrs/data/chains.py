@@ -10,11 +10,16 @@ import numpy as np
 
 from cnnrs import _core, ops
 from cnnrs.base import context
-from cnnrs.base.image_steps import SIZING_STEPS, Step, UnsizedImage
+from cnnrs.base.image_steps import SIZING_STEPS, SizedStep, Step, UnsizedImage
+from cnnrs.base.recent import Recent
 
-__all__ = ["Chain", "EagerChains", "RecordedChains", "packed"]
+__all__ = ["Chain", "EagerChains", "RecordedChains", "SizedChain", "packed"]
 
 _DTYPES = ("uint8", "float32")
+# Sizes of images for which a chain is kept: the numbers of each take some kilobytes.
+_MAX_SIZES = 64
+
+Steps = Sequence[Step | SizedStep]
 
 
 def _described(steps: Sequence[Step]) -> list[Any]:
@@ -25,7 +30,7 @@ def _described(steps: Sequence[Step]) -> list[Any]:
     ]
 
 
-def _params(steps: Sequence[Step]) -> list[Any]:
+def _params(steps: Steps) -> list[Any]:
     """What is drawn, in the order in which the core reads it."""
     found: list[Any] = []
     for step in steps:
@@ -35,7 +40,7 @@ def _params(steps: Sequence[Step]) -> list[Any]:
     return found
 
 
-def packed(steps: Sequence[Step], batch: int) -> Any:
+def packed(steps: Steps, batch: int) -> Any:
     """What is drawn, of shape (batch, numbers): a tensor, or an array where all is numbers."""
     columns = []
     for param in _params(steps):
@@ -91,7 +96,44 @@ class Chain:
         return to if to is not None else results.reshape(*front, *results.shape[1:])
 
 
-def _taken(images: Any, steps: Sequence[Step], channels_first: bool) -> bool:
+class SizedChain:
+    """Steps for images of any size, channels last: a chain for each size, made when an image has it.
+
+    Args:
+        steps: The steps.
+        example: The shape of an image, with the channels of all.
+
+    Attributes:
+        result_shape: The shape of the results.
+        result_dtype: Their element type.
+    """
+
+    def __init__(self, steps: Steps, example: Sequence[int]):
+        self._steps = steps
+        self._chains: Recent[tuple[int, ...], Chain] = Recent(_MAX_SIZES)
+        chain = self._of(tuple(example))
+        self.result_shape, self.result_dtype = chain.result_shape, chain.result_dtype
+
+    def _of(self, shape: tuple[int, ...]) -> Chain:
+        chain = self._chains.get(shape)
+        if chain is None:
+            steps: list[Step] = []
+            for step in self._steps:
+                steps += step.steps(*shape[:2]) if isinstance(step, SizedStep) else [step]
+            self._chains[shape] = chain = Chain(steps, shape, channels_first=False)
+        return chain
+
+    def run(self, images: np.ndarray, params: np.ndarray, to: np.ndarray | None = None) -> np.ndarray:
+        """What the steps make of one image; see `Chain.run`."""
+        return self._of(images.shape).run(images, params, to)
+
+
+def _chain(steps: Steps, shape: Sequence[int], channels_first: bool) -> Chain | SizedChain:
+    plain = [step for step in steps if not isinstance(step, SizedStep)]
+    return Chain(plain, shape, channels_first) if len(plain) == len(steps) else SizedChain(steps, shape)
+
+
+def _taken(images: Any, steps: Steps, channels_first: bool) -> bool:
     """Whether steps can be run on such images."""
     if isinstance(images, UnsizedImage):
         return steps[0].name in SIZING_STEPS and not channels_first
@@ -111,10 +153,10 @@ def _batch(images: Any) -> int:
 class EagerChains:
     """A collector that runs steps at once: where Python runs the function of a mapping."""
 
-    def add(self, images: Any, steps: Sequence[Step], channels_first: bool) -> Any:
+    def add(self, images: Any, steps: Steps, channels_first: bool) -> Any:
         if not _taken(images, steps, channels_first):
             return None
-        chain = Chain(steps, images.shape, channels_first)
+        chain = _chain(steps, images.shape, channels_first)
         drawn = packed(steps, _batch(images))
         params = drawn if isinstance(drawn, np.ndarray) else drawn.numpy()
         params = params if len(images.shape) == 4 else params[0]
@@ -133,12 +175,10 @@ class _Call:
         result: The place of the result among them.
     """
 
-    def __init__(
-        self, images: Any, place: int | None, steps: Sequence[Step], channels_first: bool, result: int
-    ):
+    def __init__(self, images: Any, place: int | None, steps: Steps, channels_first: bool, result: int):
         self.images, self.place, self.result = images, place, result
         self.steps, self.channels_first = steps, channels_first
-        self.chain = Chain(steps, _shape(images), channels_first)
+        self.chain = _chain(steps, _shape(images), channels_first)
 
 
 class RecordedChains:
@@ -167,7 +207,7 @@ class RecordedChains:
         place: int | None = self._recorder.place_of(images)
         return place
 
-    def add(self, images: Any, steps: Sequence[Step], channels_first: bool) -> Any:
+    def add(self, images: Any, steps: Steps, channels_first: bool) -> Any:
         # What is recorded inside of this function has placeholders of its own.
         if not _taken(images, steps, channels_first) or context.trace_depth() != self._depth:
             return None
@@ -176,7 +216,7 @@ class RecordedChains:
         if before is not None and before.channels_first == channels_first:
             images, place = before.images, before.place
             steps = [*before.steps, *steps]
-        chain = Chain(steps, _shape(images), channels_first)
+        chain = _chain(steps, _shape(images), channels_first)
         result = self._recorder.placeholder(list(chain.result_shape), chain.result_dtype, "augmented")
         at = self._recorder.place_of(result)
         self.calls.append(_Call(images, place, steps, channels_first, at))

@@ -12,17 +12,24 @@ import numpy as np
 from cnnrs.base.arguments import flag, integer
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.data.encoded import EncodedImage
-from cnnrs.data.images import FILTERS, MAX_PIXELS, decode_image, read_images
+from cnnrs.data.images import (
+    CHANNELS,
+    FILTERS,
+    MAX_PIXELS,
+    check_filter_of_indices,
+    decode_image,
+    read_images,
+)
 from cnnrs.data.spec import TensorSpec
 
 __all__ = ["Decoding", "DecodingArguments", "takes_decoding"]
 
-_CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 # What `takes_decoding` says of the arguments in the place of `**decoding`.
 _LINES = """\
-            color_mode: "rgb", "rgba" or "grayscale".
+            color_mode: "rgb", "rgba", "grayscale", or "indices" for masks of segmentation: the indices of a
+                palette, or grey of up to 8 bits as it is.
             interpolation: "bilinear", "nearest", "box", "hamming", "bicubic" or "lanczos".
             fit: "stretch" to the size, "crop" the middle of its shape, or "pad" with zeros.
             exif_orientation: Whether images are turned as the camera noted.
@@ -61,7 +68,7 @@ class Decoding:
     Args:
         image_size: (height, width) or one number for both; None leaves each image its size.
         where: What errors call the function.
-        color_mode: "rgb", "rgba" or "grayscale".
+        color_mode: "rgb", "rgba", "grayscale" or "indices".
         interpolation: "bilinear", "nearest", "box", "hamming", "bicubic" or "lanczos".
         fit: "stretch", "crop" or "pad".
         exif_orientation: Whether images are turned as the camera noted.
@@ -83,7 +90,7 @@ class Decoding:
         max_pixels: int = MAX_PIXELS,
     ):
         for name, value, known in (
-            ("color_mode", color_mode, tuple(_CHANNELS)),
+            ("color_mode", color_mode, tuple(CHANNELS)),
             ("fit", fit, ("stretch", "crop", "pad")),
             ("interpolation", interpolation, FILTERS),
         ):
@@ -97,6 +104,7 @@ class Decoding:
                 raise ValueError(f"{where}: image_size: expected one number or two, received {image_size!r}")
             height, width = (integer(n, where, "image_size", least=1) for n in pair)
             self.size = height, width
+            check_filter_of_indices(color_mode, interpolation, where)
         self.color_mode = color_mode
         self.arguments: dict[str, Any] = {
             "color_mode": color_mode,
@@ -131,11 +139,11 @@ class Decoding:
                 raise ValueError(f"{name}: {path!r}: {reason}") from None
 
         turned = self.arguments["exif_orientation"]
-        return EncodedImage(path, _CHANNELS[self.color_mode], decode, turned)
+        return EncodedImage(path, CHANNELS[self.color_mode], decode, turned)
 
     @property
     def spec(self) -> TensorSpec:
-        return TensorSpec((*(self.size or (None, None)), _CHANNELS[self.color_mode]), "uint8")
+        return TensorSpec((*(self.size or (None, None)), CHANNELS[self.color_mode]), "uint8")
 
 
 def takes_decoding(function: _F) -> _F:

@@ -100,7 +100,7 @@ def as_element(structure: Any, where: str) -> Any:
 
 def host(leaf: Any) -> Any:
     """A leaf with its numbers in an array of numpy."""
-    return leaf.numpy() if isinstance(leaf, _core.Tensor) else leaf
+    return np.asarray(leaf.numpy()) if isinstance(leaf, _core.Tensor) else leaf
 
 
 def for_user(leaf: Any) -> Any:

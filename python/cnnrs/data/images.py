@@ -15,13 +15,24 @@ from cnnrs import _core
 from cnnrs.base.arguments import flag, integer, integers
 from cnnrs.base.user_warnings import warn_user
 
-__all__ = ["FILTERS", "MAX_PIXELS", "ImageInfo", "decode_image", "image_batches", "image_info", "read_images"]
+__all__ = [
+    "CHANNELS",
+    "FILTERS",
+    "MAX_PIXELS",
+    "ImageInfo",
+    "check_filter_of_indices",
+    "decode_image",
+    "image_batches",
+    "image_info",
+    "read_images",
+]
 
 # What Pillow refuses: twice the number of pixels of which it warns.
 MAX_PIXELS = 178_956_970
 
-_CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
-_MODES = (*_CHANNELS, "unchanged")
+# The channels of images in the modes that say how many there are.
+CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1, "indices": 1}
+_MODES = (*CHANNELS, "unchanged")
 FILTERS = ("bilinear", "nearest", "box", "hamming", "bicubic", "lanczos")
 _FITS = ("stretch", "crop", "pad")
 # Errors that the message of a warning names one by one.
@@ -106,6 +117,7 @@ def _wanted(
         if len(sides) != 2:
             raise ValueError(f"{function}: size: expected (height, width), received {size!r}")
         size = (sides[0], sides[1])
+        check_filter_of_indices(color_mode, interpolation, function)
     return {
         "mode": _one_of(color_mode, _MODES, function, "color_mode"),
         "upright": flag(exif_orientation, function, "exif_orientation"),
@@ -116,6 +128,15 @@ def _wanted(
         "max_pixels": integer(max_pixels, function, "max_pixels", least=1, most=2**63 - 1),
         "floats": False,
     }
+
+
+def check_filter_of_indices(color_mode: str, interpolation: str, where: str) -> None:
+    """Raises if resizing would mix indices, whose means are indices of something else."""
+    if color_mode == "indices" and interpolation != "nearest":
+        raise ValueError(
+            f"{where}: interpolation: expected 'nearest' with color_mode='indices', received "
+            f"{interpolation!r}"
+        )
 
 
 def decode_image(
@@ -138,7 +159,9 @@ def decode_image(
     Args:
         image: A path, the bytes of a file, or a file that is open for reading bytes. Bytes are content,
             never a path.
-        color_mode: "rgb", "rgba", "grayscale", or "unchanged" for the channels that the file has.
+        color_mode: "rgb", "rgba", "grayscale", "unchanged" for the channels that the file has, or "indices"
+            for masks of segmentation: the indices of a palette, and grey of up to 8 bits as it is, as
+            `np.asarray(Image.open(file))` gives them. With a `size`, they want `interpolation="nearest"`.
         size: The (height, width) to which the image is resized, or one number for both; None leaves its own.
         interpolation: "bilinear", "nearest", "box", "hamming", "bicubic" or "lanczos", as in Pillow: but for
             "nearest" the filters grow where an image becomes smaller, so that nothing is skipped.
@@ -156,8 +179,8 @@ def decode_image(
     Raises:
         FileNotFoundError: There is no such file.
         TypeError: `image` is none of these.
-        ValueError: The file is empty, no image, damaged, cut off, or has too many pixels; or another argument
-            is none of the values above.
+        ValueError: The file is empty, no image, damaged, cut off, or has too many pixels, or has colours
+            where indices are asked for; or another argument is none of the values above.
 
     Reference:
         Wallace 1991, "The JPEG still picture compression standard", Communications of the ACM 34(4). The
@@ -172,6 +195,8 @@ def decode_image(
         [[[255, 0, 0], [0, 0, 255]]]
         >>> data.decode_image(gif, "grayscale", size=(4, 4)).shape
         (4, 4, 1)
+        >>> data.decode_image(gif, "indices").tolist()
+        [[[0], [1]]]
     """
     function = "decode_image"
     wanted = _wanted(function, color_mode, size, interpolation, fit, exif_orientation, draft, max_pixels)
@@ -237,7 +262,7 @@ class _Batch(NamedTuple):
 
 def _read(paths: list[str], wanted: dict[str, Any], threads: int | None, skip: bool, function: str) -> _Batch:
     # numpy's memory: its large arrays have large pages.
-    images = np.empty((len(paths), *wanted["size"], _CHANNELS[wanted["mode"]]), np.uint8)
+    images = np.empty((len(paths), *wanted["size"], CHANNELS[wanted["mode"]]), np.uint8)
     failures = _core.read_images(paths, images, wanted, threads)
     if not failures:
         return _Batch(images, np.arange(len(paths)))
@@ -282,7 +307,7 @@ def read_images(
     Args:
         paths: The files.
         size: The (height, width) of all images, or one number for both.
-        color_mode: "rgb", "rgba" or "grayscale".
+        color_mode: "rgb", "rgba", "grayscale" or "indices", as for `decode_image`.
         interpolation: As for `decode_image`.
         fit: "stretch", "crop" or "pad", as for `decode_image`.
         threads: How many threads read and decode; None for one a processor.
@@ -331,7 +356,7 @@ def _threads(threads: Any, function: str) -> int | None:
 
 
 def _batch_wanted(function: str, color_mode: Any, size: Any, *others: Any) -> dict[str, Any]:
-    _one_of(color_mode, _MODES[:3], function, "color_mode")
+    _one_of(color_mode, tuple(CHANNELS), function, "color_mode")
     if size is None:
         raise ValueError(f"{function}: size: expected (height, width) for images of one batch, received None")
     return _wanted(function, color_mode, size, *others)
@@ -360,7 +385,7 @@ def image_batches(
         paths: The files.
         size: The (height, width) of all images, or one number for both.
         batch_size: Files of a batch; the last one may have fewer, and those left out are missing from theirs.
-        color_mode: "rgb", "rgba" or "grayscale".
+        color_mode: "rgb", "rgba", "grayscale" or "indices", as for `decode_image`.
         interpolation: As for `decode_image`.
         fit: "stretch", "crop" or "pad", as for `decode_image`.
         prefetch: Batches that are read ahead; 0 reads each when it is asked for.

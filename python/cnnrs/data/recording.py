@@ -10,7 +10,7 @@ import numpy as np
 from cnnrs import ops, tree
 from cnnrs.base import context
 from cnnrs.base.image_steps import UnsizedImage
-from cnnrs.data.chains import Chain, RecordedChains, packed
+from cnnrs.data.chains import Chain, RecordedChains, SizedChain, packed
 from cnnrs.data.elements import host
 from cnnrs.data.encoded import EncodedImage
 from cnnrs.data.slots import Slot
@@ -81,7 +81,13 @@ class _Link:
     """
 
     def __init__(
-        self, chain: Chain, place: int | None, part: _Part, constant: Any, single: bool, result: int
+        self,
+        chain: Chain | SizedChain,
+        place: int | None,
+        part: _Part,
+        constant: Any,
+        single: bool,
+        result: int,
     ):
         self._chain, self._place, self.part = chain, place, part
         self._constant, self._single, self.result = constant, single, result

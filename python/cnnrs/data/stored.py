@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from cnnrs.data.elements import host
 from cnnrs.data.fingerprint import Fingerprint
 from cnnrs.data.pipeline import Pipeline
 from cnnrs.data.strings import StringTensor
+from cnnrs.data.unfinished import Unfinished
 
 __all__ = ["cached_in_file", "read_elements", "write_elements"]
 
@@ -108,7 +107,7 @@ class _Writer:
         self._bytes = self._files = self.count = 0
         with self._naming():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
+            self._unfinished = Unfinished(self.path)
         self._in_file = 0
         self._counts: list[int] = []
         self._structure: Any = None
@@ -142,13 +141,17 @@ class _Writer:
 
     def _flush(self) -> None:
         with self._naming():
-            _core.save_safetensors(str(self.folder / f"{self._files:05}.safetensors"), self._arrays, {})
+            file = self._unfinished.path / f"{self._files:05}.safetensors"
+            _core.save_safetensors(str(file), self._arrays, {})
         self._counts.append(self._in_file)
         self._files += 1
         self._arrays, self._bytes, self._in_file = {}, 0, 0
 
     def finish(self, replace: bool, of: dict[str, Any] | None = None) -> None:
-        """Gives the folder its name; `of` is what the elements are made of."""
+        """Gives the folder its name; `of` is what the elements are made of.
+
+        Without `replace`, what another process has written meanwhile stays: its elements serve as well.
+        """
         if self._in_file:
             self._flush()
         description = {
@@ -159,20 +162,12 @@ class _Writer:
             **({} if of is None else {"of": of}),
         }
         with self._naming():
-            (self.folder / _DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
-        if self.path.exists():
-            if not replace:
-                # Another process was faster; its elements serve as well.
-                return self.discard()
-            old = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
-            os.rename(self.path, old / "old")
-            os.rename(self.folder, self.path)
-            shutil.rmtree(old)
-            return
-        os.rename(self.folder, self.path)
+            description_file = self._unfinished.path / _DESCRIPTION
+            description_file.write_text(json.dumps(description), encoding="utf-8")
+            self._unfinished.finish(replace)
 
     def discard(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._unfinished.discard()
 
 
 def _description(path: str) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import integer
-from cnnrs.charts import LineChart
-from cnnrs.evaluation.drawn import Drawn
+from cnnrs.charts import Drawn, LineChart
 from cnnrs.evaluation.labels import as_array, class_labels, one_score
 
 __all__ = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +14,9 @@ from cnnrs.analysis.tables import figure, table
 from cnnrs.base.arguments import integer, named
 from cnnrs.charts import HeatMap
 from cnnrs.charts.html import Markup, tag
-from cnnrs.evaluation import bootstrapping, curves, reliability, run_files
+from cnnrs.evaluation import bootstrapping, curves, reliability
 from cnnrs.evaluation.batches import batches_of
+from cnnrs.evaluation.evaluated import Evaluated
 from cnnrs.evaluation.labels import class_labels, names_of_classes
 from cnnrs.evaluation.mistakes import Mistake, worst
 from cnnrs.evaluation.outputs import of_model
@@ -25,10 +25,13 @@ from cnnrs.evaluation.reports import ClassificationReport
 from cnnrs.evaluation.run_files import Samples
 from cnnrs.training.data_adapter import make_data
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 __all__ = ["Evaluation", "evaluate_model"]
 
 
-class Evaluation:
+class Evaluation(Evaluated):
     """Labels and probabilities, and all figures of them. Printing it shows them.
 
     Attributes:
@@ -55,6 +58,9 @@ class Evaluation:
     (0.667, 1.0, 0.5)
     """
 
+    _STORED = ("labels", "scores")
+    _TEXTS = ("class_names", "paths")
+
     def __init__(
         self,
         y_true: Any,
@@ -72,12 +78,7 @@ class Evaluation:
                 f"{owner}: class_names: expected {count} names, one for each score, received "
                 f"{len(self.class_names)}"
             )
-        self.paths: list[str] | None = None if paths is None else [str(path) for path in paths]
-        if self.paths is not None and len(self.paths) != len(self.labels):
-            raise ValueError(
-                f"{owner}: paths: expected {len(self.labels)} as in y_true, received {len(self.paths)}"
-            )
-        self.samples: Samples | None = None
+        super().__init__(paths, len(self.labels))
 
     @property
     def predicted(self) -> np.ndarray:
@@ -202,8 +203,7 @@ class Evaluation:
             only_wrong=only_wrong,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """All figures as JSON takes them."""
+    def _figures(self) -> dict[str, Any]:
         figures: dict[str, Any] = {
             "images": len(self.labels),
             "loss": self.loss,
@@ -223,43 +223,13 @@ class Evaluation:
         }
         if len(self.class_names) <= 100:
             figures["confusion_matrix"] = self.confusion.matrix.tolist()
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in figures.items()}
-
-    def save(self, run_directory: Any) -> None:
-        """Writes `evaluation.json`, `predictions.npz` and, where samples were kept, `samples.npz`.
-
-        Args:
-            run_directory: The folder of a run; it is made if it is not there.
-
-        Raises:
-            OSError: A file cannot be written; what stood there is untouched.
-        """
-        run_files.write(
-            Path(run_directory),
-            self.as_dict(),
-            {"labels": self.labels, "scores": self.scores.astype(np.float32)},
-            self.paths,
-            self.class_names,
-            self.samples,
-        )
+        return figures
 
     @classmethod
-    def load(cls, run_directory: Any) -> Evaluation:
-        """The evaluation of a run, from `predictions.npz`.
+    def _of(cls, arrays: dict[str, np.ndarray]) -> Self:
+        return cls(arrays["labels"], arrays["scores"], arrays.get("class_names"), arrays.get("paths"))
 
-        Args:
-            run_directory: The folder of the run.
-
-        Raises:
-            FileNotFoundError: There is none.
-            ValueError: The file is damaged.
-        """
-        arrays = run_files.read_predictions(Path(run_directory))
-        found = cls(arrays["labels"], arrays["scores"], arrays.get("class_names"), arrays.get("paths"))
-        found.samples = run_files.read_samples(Path(run_directory))
-        return found
-
-    def _figures(self) -> list[list[str]]:
+    def _rows(self) -> list[list[str]]:
         low, high = self.intervals["accuracy"][1:3]
         rows = [["Accuracy", f"{self.accuracy:.4f}", f"95%: {low:.4f} to {high:.4f}"]]
         rows += [[f"Top {k}", f"{self.top_k(k):.4f}", ""] for k in (3, 5) if k < len(self.class_names)]
@@ -273,13 +243,13 @@ class Evaluation:
         ]
 
     def __repr__(self) -> str:
-        return f"{self.report}\n\n{table(['Figure', 'Value', ''], self._figures(), frozenset([1]))}"
+        return f"{self.report}\n\n{table(['Figure', 'Value', ''], self._rows(), frozenset([1]))}"
 
     def _repr_html_(self) -> str:
         """Figures, matrix and table, for notebooks."""
         from cnnrs.charts import html
 
-        figures = html.table(["Figure", "Value", ""], self._figures(), numbers=[1])
+        figures = html.table(["Figure", "Value", ""], self._rows(), numbers=[1])
         parts = [figures, HeatMap(self.confusion.matrix, self.class_names).svg()]
         parts.append(self.calibration.chart().svg())
         style = "display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start"

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnrs import tree
 from cnnrs.analysis.tables import figure, table
 from cnnrs.base.arguments import integer, named
-from cnnrs.charts import LineChart
-from cnnrs.evaluation import run_files
+from cnnrs.charts import Drawn, LineChart
 from cnnrs.evaluation.batches import batches_of
-from cnnrs.evaluation.drawn import Drawn
+from cnnrs.evaluation.evaluated import Evaluated
 from cnnrs.evaluation.labels import as_array
 from cnnrs.evaluation.run_files import Samples
 from cnnrs.training.data_adapter import make_data
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Deviation", "Regression", "evaluate_regression"]
 
@@ -42,7 +43,7 @@ class Deviation:
     path: str = ""
 
 
-class Regression(Drawn):
+class Regression(Evaluated, Drawn):
     """Targets and predictions, and all figures of them. Printing it shows them.
 
     With e = prediction - target over all numbers of all samples, the mean absolute error is mean |e|, the
@@ -72,15 +73,11 @@ class Regression(Drawn):
     (0.5, 0.6124, 0.9486)
     """
 
+    _STORED = ("targets", "predictions")
+
     def __init__(self, y_true: Any, y_pred: Any, paths: Any = None):
-        owner = "Regression"
-        self.targets, self.predictions = _fitting(y_true, y_pred, owner)
-        self.paths: list[str] | None = None if paths is None else [str(path) for path in paths]
-        if self.paths is not None and len(self.paths) != len(self.targets):
-            raise ValueError(
-                f"{owner}: paths: expected {len(self.targets)} as in y_true, received {len(self.paths)}"
-            )
-        self.samples: Samples | None = None
+        self.targets, self.predictions = _fitting(y_true, y_pred, "Regression")
+        super().__init__(paths, len(self.targets))
 
     @property
     def errors(self) -> np.ndarray:
@@ -143,9 +140,8 @@ class Regression(Drawn):
             for i in np.argsort(-errors, kind="stable")[:count]
         ]  # fmt: skip
 
-    def as_dict(self) -> dict[str, Any]:
-        """All figures as JSON takes them."""
-        figures: dict[str, Any] = {
+    def _figures(self) -> dict[str, Any]:
+        return {
             "kind": "regression",
             "samples": len(self.targets),
             "mean_absolute_error": self.mae,
@@ -155,36 +151,10 @@ class Regression(Drawn):
             "median_absolute_error": self.median_error,
             "largest_absolute_error": self.largest_error,
         }
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in figures.items()}
-
-    def save(self, run_directory: Any) -> None:
-        """Writes `evaluation.json`, `predictions.npz` and, where samples were kept, `samples.npz`.
-
-        Args:
-            run_directory: The folder of a run; it is made if it is not there.
-
-        Raises:
-            OSError: A file cannot be written; what stood there is untouched.
-        """
-        arrays = {"targets": self.targets, "predictions": self.predictions}
-        arrays = {name: values.astype(np.float32) for name, values in arrays.items()}
-        run_files.write(Path(run_directory), self.as_dict(), arrays, self.paths, None, self.samples)
 
     @classmethod
-    def load(cls, run_directory: Any) -> Regression:
-        """The evaluation of a run, from `predictions.npz`.
-
-        Args:
-            run_directory: The folder of the run.
-
-        Raises:
-            FileNotFoundError: There is none.
-            ValueError: The file is damaged, or that of a classifier.
-        """
-        arrays = run_files.read_predictions(Path(run_directory), ("targets", "predictions"))
-        found = cls(arrays["targets"], arrays["predictions"], arrays.get("paths"))
-        found.samples = run_files.read_samples(Path(run_directory))
-        return found
+    def _of(cls, arrays: dict[str, np.ndarray]) -> Self:
+        return cls(arrays["targets"], arrays["predictions"], arrays.get("paths"))
 
     def chart(self) -> LineChart:
         """Predictions by targets as a drawing of the report."""

@@ -44,18 +44,13 @@ def write(
     folder: Path,
     figures: dict[str, Any],
     arrays: dict[str, np.ndarray],
-    paths: list[str] | None,
-    class_names: list[str] | None,
     samples: Samples | None,
 ) -> None:
     """Writes the files of an evaluation, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
     write_file(folder / _FIGURES, text.encode("utf-8", "replace"))
-    texts = {} if class_names is None else {"class_names": np.array(class_names, str)}
-    if paths is not None:
-        texts["paths"] = np.array(paths, str)
-    write_file(folder / _PREDICTIONS, _packed({**arrays, **texts}))
+    write_file(folder / _PREDICTIONS, _packed(arrays))
     if samples is not None:
         kept = {"indices": samples.indices, "images": _small(samples.images)}
         write_file(folder / _SAMPLES, _packed(kept))
@@ -93,7 +88,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{str(path)!r}: no file of arrays, or damaged: {error}") from error
 
 
-def read_predictions(folder: Path, names: tuple[str, str] = ("labels", "scores")) -> dict[str, np.ndarray]:
+def read_predictions(folder: Path, names: tuple[str, str]) -> dict[str, np.ndarray]:
     """The predictions of an evaluation and, where they are known, paths and class names.
 
     Args:

@@ -71,7 +71,7 @@ def view_as_real(x: Any) -> Any:
         >>> ops.view_as_real(np.array([1 + 2j, 3 + 4j])).tolist()
         [[1.0, 2.0], [3.0, 4.0]]
     """
-    if isinstance(x, np.ndarray) and np.iscomplexobj(x):
+    if isinstance(x, (np.ndarray, np.generic)) and np.iscomplexobj(x):
         return as_tensor(np.stack([x.real, x.imag], axis=-1).astype(np.float32))
     real = as_float(x)
     return apply("stack", real, zeros_like(real), axis=-1)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import config
+from cnnrs.base.arguments import shown
 from cnnrs.ops.dispatch import apply, as_float, as_tensor
 
 __all__ = [
@@ -39,7 +40,7 @@ def spatial_numbers(value: Any, argument: str, rank: int, least: int = 1) -> lis
         numbers = []
     if len(numbers) != rank or min(numbers) < least:
         many = {1: "a sequence of one", 2: "a pair of integers"}.get(rank, f"{rank} integers")
-        raise ValueError(f"{argument}: expected an integer or {many} >= {least}, received {value!r}")
+        raise ValueError(f"{argument}: expected an integer or {many} >= {least}, received {shown(value)}")
     return numbers
 
 

@@ -37,7 +37,7 @@ def values_of(x: Any, owner: str, instead: str) -> np.ndarray:
             f"{owner}: the result depends on values that are not known while a function is recorded, in fit "
             f"or a functional model; {instead}"
         )
-    return x.numpy()
+    return np.asarray(x.numpy())
 
 
 def true_places(condition: Any, owner: str) -> tuple[Any, ...]:

@@ -40,7 +40,7 @@ class OptimizerRate:
         else:
             first = self._check_rate(learning_rate)
         self._learning_rate = Variable(np.float32(first), trainable=False, name="learning_rate")
-        if self._schedule is None and self._host_schedule is None:
+        if not self.follows_schedule:
             self._track(self._learning_rate)
         self._start = Variable(np.int32(0), trainable=False, name="schedule_start")
         self._keep_start()
@@ -73,13 +73,18 @@ class OptimizerRate:
             self._untrack(self._learning_rate)
             self._keep_start()
             return
-        if self._schedule is not None or self._host_schedule is not None:
+        if self.follows_schedule:
             raise TypeError(f"{self.name}: the learning rate follows a schedule and cannot be set")
         self._learning_rate.assign(np.float32(self._check_rate(value)))
 
+    @property
+    def follows_schedule(self) -> bool:
+        """Whether a schedule or a Python callable gives the learning rate, and not a number."""
+        return self._schedule is not None or self._host_schedule is not None
+
     def fix_rate(self) -> None:
         """Gives up a schedule: the learning rate is a number from now on, which may be set."""
-        if self._schedule is not None or self._host_schedule is not None:
+        if self.follows_schedule:
             self._schedule = self._host_schedule = None
             self._track(self._learning_rate, 1)
             self._keep_start()

@@ -51,7 +51,7 @@ class OptimizerState:
         variables = self.variables
         store: dict[str, Any] = {}
         for i, place in enumerate(self.keras_order()):
-            value = variables[place].numpy() if isinstance(place, int) else place
+            value = np.asarray(variables[place].numpy()) if isinstance(place, int) else place
             if isinstance(place, int) and variables[place].dtype == "int32":
                 value = value.astype(np.int64)
             store[str(i)] = value

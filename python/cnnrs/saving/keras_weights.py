@@ -128,7 +128,7 @@ def shards(model: Any, max_shard_size: Any, skip: Any = None) -> Shards:
     for path, name, store in save_state(model, skip):
         place = f"{path}/vars"
         for key, value in store.items():
-            array = value if isinstance(value, np.ndarray) else np.asarray(value.numpy())
+            array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
             if array.nbytes > limit:
                 raise ValueError(
                     f"save_weights: max_shard_size: expected at least {array.nbytes / 2**30:.3g} GB for "

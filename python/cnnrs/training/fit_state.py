@@ -59,7 +59,7 @@ class Fit:
         Returns:
             The rest, as plain data that refers to them.
         """
-        metrics = [variable.value.numpy() for variable in _of_metrics(self.model)] if within else []
+        metrics = [_array(variable) for variable in _of_metrics(self.model)] if within else []
         callbacks = {name: callback.training_state() for name, callback in _named(self.callbacks)}
         return {
             "batches": self.batches.state(within),
@@ -67,7 +67,7 @@ class Fit:
             "metrics": _packed(metrics, tensors),
             "random": _packed(random.state(), tensors),
             "schedules": [] if self.model.optimizer is None else self.model.optimizer.began(),
-            "mixing": _packed([state.value.numpy() for state in self._mixing_states()], tensors),
+            "mixing": _packed([_array(state) for state in self._mixing_states()], tensors),
             "callbacks": _packed({name: state for name, state in callbacks.items() if state}, tensors),
         }
 
@@ -212,6 +212,11 @@ def _named(callbacks: Any) -> Iterator[tuple[str, Any]]:
         if hasattr(callback, "training_state"):
             yield f"{kind}/{count[kind]}", callback
         count[kind] += 1
+
+
+def _array(variable: Any) -> np.ndarray:
+    """The value of a variable; an array, whose bits are kept, even where it is one number."""
+    return np.asarray(variable.value.numpy())
 
 
 def _packed(value: Any, tensors: dict[str, np.ndarray]) -> Any:

@@ -60,7 +60,7 @@ def as_numbers(logs: Any) -> dict[str, Any]:
 def _number(value: Any) -> Any:
     if hasattr(value, "numpy"):
         value = value.numpy()
-    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    return value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else value
 
 
 def warn_of_nan(logs: dict[str, Any], epoch: int, model: str) -> None:

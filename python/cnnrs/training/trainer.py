@@ -224,13 +224,17 @@ class Trainer(StepFunctions):
             start_learning_rate: The rate of the first batch.
             end_learning_rate: The rate of the last batch.
             steps: Batches of the test. Data that have fewer are gone through again, as a generator cannot be.
-            smoothing: Weight of the past in the moving mean of the losses, whose bias is corrected.
+            smoothing: Weight of the past in the moving mean of the losses, whose bias is corrected. The mean
+                takes in a fifth of the steps at most; 0 takes the losses for exact.
             stop_factor: The test ends when the smoothed loss is above this times its least value, or is not
                 finite.
             sample_weight: Weight of each sample.
 
         Returns:
             `LearningRates`: `learning_rates`, `losses`, `suggestion`, `save("rates.svg")`, and `plot()`.
+            Where the losses do not fall by more than they scatter, fewer than ten batches were trained or the
+            loss rises at once, a warning says so. `problem` has it, and `suggestion` is then the rate that
+            the optimizer has, but at most a tenth of the rate from which on the loss rises.
 
         Raises:
             ValueError: An argument is out of its range, the model has no optimizer of one rate, or none of

@@ -61,14 +61,15 @@ pub struct Task<'a> {
     pub tier: Tier,
     /// Threads for which it is cut. That alters no result.
     pub threads: usize,
-    /// Bit k: operand k stays the same over many runs, so that it is packed before them.
+    /// Bit k: operand k stays the same over many runs, so that it is packed before them. Only joins have more than 64
+    /// operands, and pack none.
     pub constant: u64,
 }
 
 impl Task<'_> {
     /// Whether operand `k` stays the same over many runs.
     pub fn is_constant(&self, k: usize) -> bool {
-        self.constant >> k & 1 == 1
+        k < u64::BITS as usize && self.constant >> k & 1 == 1
     }
 }
 

@@ -1,6 +1,6 @@
 //! BMP by the crate `image`: 1 to 32 bits, palettes, run lengths, masks, headers of Windows and OS/2.
 
-use super::{Format, Image, Info, Options, Samples, damaged, unsupported, zeros};
+use super::{Format, Image, Info, Mode, Options, Samples, damaged, unsupported, zeros};
 use crate::error::{Error, Result};
 use image::codecs::bmp::BmpDecoder;
 use image::{ImageDecoder, ImageError};
@@ -78,6 +78,24 @@ fn ends_with_the_last_pixel(bytes: &[u8]) -> Option<bool> {
     Some(at == bytes.len() && y + 1 == height && x >= width)
 }
 
+/// The file with greys for the colours of its palette, each the level of its index. None for files without a palette.
+fn with_indices_for_colours(bytes: &[u8]) -> Option<Vec<u8>> {
+    let long = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
+    let header = long(14)?;
+    // The first header of OS/2 has shorter fields, and 3 bytes a colour.
+    let (bits, used, step) = if header == 12 { (bytes.get(24)?, 0, 3) } else { (bytes.get(28)?, long(46)?, 4) };
+    if !(1..=8).contains(bits) {
+        return None;
+    }
+    let colours = if used == 0 { 1 << bits } else { used.min(1 << bits) };
+    let mut changed = bytes.to_vec();
+    let palette = changed.get_mut(14 + header..)?;
+    for (index, colour) in palette.chunks_exact_mut(step).take(colours).enumerate() {
+        colour[..3].fill(index as u8);
+    }
+    Some(changed)
+}
+
 fn header(bytes: &[u8]) -> Result<(Decoder<'_>, Info)> {
     let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(failure)?;
     let (width, height) = decoder.dimensions();
@@ -91,10 +109,14 @@ pub fn info(bytes: &[u8]) -> Result<Info> {
 }
 
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
-    let bytes = with_end_of_runs(with_known_header(bytes));
+    let mut bytes = with_end_of_runs(with_known_header(bytes));
+    let indexed = if options.indices { with_indices_for_colours(&bytes) } else { None };
+    let of_indices = indexed.is_some();
+    bytes = indexed.map_or(bytes, Cow::Owned);
     let (decoder, Info { width, height, channels, .. }) = header(&bytes)?;
     options.check(Format::Bmp, width, height)?;
     let mut samples = zeros(width * height * channels)?;
     decoder.read_image(&mut samples).map_err(failure)?;
-    Ok(Image { width, height, channels, samples: Samples::Bytes(samples), orientation: 1 })
+    let image = Image { width, height, channels, samples: Samples::Bytes(samples), orientation: 1 };
+    Ok(if of_indices { image.in_mode(Mode::Grey) } else { image })
 }

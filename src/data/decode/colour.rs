@@ -10,6 +10,8 @@ pub enum Mode {
     Grey,
     Rgb,
     Rgba,
+    /// One: the indices of a palette, which [`Options::indices`](super::Options) asks for.
+    Indices,
 }
 
 impl Mode {
@@ -17,7 +19,7 @@ impl Mode {
     pub fn channels(self, own: usize) -> usize {
         match self {
             Mode::Unchanged => own,
-            Mode::Grey => 1,
+            Mode::Grey | Mode::Indices => 1,
             Mode::Rgb => 3,
             Mode::Rgba => 4,
         }

@@ -29,20 +29,27 @@ fn next(decoder: &mut Decoder<&[u8]>) -> Result<Option<(Frame<'static>, Vec<u8>)
     Ok(Some((frame, palette)))
 }
 
+/// The colour of an index, without alpha.
+fn opaque(palette: &[u8]) -> impl Fn(u8) -> [u8; 4] {
+    |index| {
+        let [r, g, b] = colour(palette, index);
+        [r, g, b, 255]
+    }
+}
+
 /// The colour of an index; those beyond the palette are black.
 fn colour(palette: &[u8], index: u8) -> [u8; 3] {
     palette.as_chunks::<3>().0.get(usize::from(index)).copied().unwrap_or_default()
 }
 
-/// Draws a frame on a canvas of RGBA, without its transparent pixels.
-fn draw(canvas: &mut [[u8; 4]], (width, height): (usize, usize), frame: &Frame<'_>, palette: &[u8]) {
+/// Draws a frame on a canvas, without its transparent pixels; `pixel` is what an index becomes.
+fn draw<T>(canvas: &mut [T], (width, height): (usize, usize), frame: &Frame<'_>, pixel: impl Fn(u8) -> T) {
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let columns = usize::from(frame.width).max(1);
     for (row, indices) in frame.buffer.chunks(columns).enumerate().take(height.saturating_sub(top)) {
         for (column, &index) in indices.iter().enumerate().take(width.saturating_sub(left)) {
             if frame.transparent != Some(index) {
-                let [r, g, b] = colour(palette, index);
-                canvas[(top + row) * width + left + column] = [r, g, b, 255];
+                canvas[(top + row) * width + left + column] = pixel(index);
             }
         }
     }
@@ -53,12 +60,25 @@ pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
     let info = facts(&decoder);
     options.check(Format::Gif, info.width, info.height)?;
     let (frame, palette) = next(&mut decoder)?.ok_or_else(|| damaged(Format::Gif, "it has no image"))?;
+    let size = (info.width, info.height);
+    if options.indices {
+        let mut canvas = zeros::<u8>(info.width * info.height)?;
+        canvas.fill(frame.transparent.unwrap_or(0));
+        draw(&mut canvas, size, &frame, |index| index);
+        return Ok(Image {
+            width: size.0,
+            height: size.1,
+            channels: 1,
+            samples: Samples::Bytes(canvas),
+            orientation: 1,
+        });
+    }
     // What the frame leaves free shows the transparent colour, without alpha the colour of its index.
     let empty = colour(&palette, frame.transparent.unwrap_or(0));
     let empty = [empty[0], empty[1], empty[2], if frame.transparent.is_some() { 0 } else { 255 }];
     let mut canvas = zeros::<[u8; 4]>(info.width * info.height)?;
     canvas.fill(empty);
-    draw(&mut canvas, (info.width, info.height), &frame, &palette);
+    draw(&mut canvas, size, &frame, opaque(&palette));
     let channels = if frame.transparent.is_some() { 4 } else { 3 };
     let samples = canvas.iter().flat_map(|pixel| &pixel[..channels]).copied().collect();
     Ok(Image { width: info.width, height: info.height, channels, samples: Samples::Bytes(samples), orientation: 1 })
@@ -89,7 +109,7 @@ pub fn frames(bytes: &[u8]) -> Result<(Vec<u8>, [usize; 3])> {
                 canvas.fill([r, g, b, 255]);
             }
             let before = (frame.dispose == DisposalMethod::Previous).then(|| canvas.clone());
-            draw(&mut canvas, (width, height), &frame, &palette);
+            draw(&mut canvas, (width, height), &frame, opaque(&palette));
             seen.extend(canvas.iter().flat_map(|pixel| &pixel[..3]));
             match (frame.dispose, before) {
                 (DisposalMethod::Previous, Some(before)) => canvas = before,

@@ -1,6 +1,6 @@
 //! Images of files: JPEG, PNG, WebP, BMP, GIF and TIFF, each by its crate, brought to 8 bits or 16.
 //!
-//! Where formats leave a choice, the pixels are Pillow's: palettes become colours, transparency of a palette or of one
+//! Where formats leave a choice, the pixels are Pillow's: palettes become colours (or indices, on request), transparency of a palette or of one
 //! colour becomes alpha, 16 bits keep their upper 8, and CMYK is read as Adobe's programs write it.
 
 mod bmp;
@@ -107,11 +107,14 @@ pub struct Options {
     pub at_least: Option<(usize, usize)>,
     /// By what the size of a JPEG is divided in any case: 1, 2, 4 or 8.
     pub jpeg_scale: usize,
+    /// Whether the indices of a palette are asked for, and not its colours. Grey of up to 8 bits is taken as it is, one
+    /// bit as 0 and 1; other files are refused.
+    pub indices: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { max_pixels: MAX_PIXELS, at_least: None, jpeg_scale: 1 }
+        Options { max_pixels: MAX_PIXELS, at_least: None, jpeg_scale: 1, indices: false }
     }
 }
 
@@ -199,17 +202,52 @@ pub fn info(bytes: &[u8]) -> Result<Info> {
 ///
 /// # Errors
 ///
-/// `Value` if the file is none of the formats, is damaged or cut off, or has more pixels than allowed.
+/// `Value` if the file is none of the formats, is damaged or cut off, has more pixels than allowed, or has no indices
+/// where these are asked for.
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
     let format = known(bytes)?;
-    guarded(format, || match format {
+    let image = guarded(format, || match format {
         Format::Jpeg => jpeg::decode(bytes, options),
         Format::Png => png::decode(bytes, options),
         Format::WebP => webp::decode(bytes, options),
         Format::Bmp => bmp::decode(bytes, options),
         Format::Gif => gif::decode(bytes, options),
         Format::Tiff => tiff::decode(bytes, options),
-    })
+    })?;
+    if options.indices {
+        let Info { bits, .. } = info(bytes)?;
+        if image.channels != 1 || bits > 8 {
+            return Err(Error::value(format!(
+                "a {} with {} of {bits} bits: expected a palette, or grey of up to 8 bits, for indices",
+                format.name(),
+                if image.channels == 1 { "a channel".to_string() } else { format!("{} channels", image.channels) },
+            )));
+        }
+    }
+    Ok(image)
+}
+
+/// Levels of `bits` bits, up to 4, spread over 0 to 255. As indices, one bit stays 0 and 1: Pillow spreads 2 and 4 only.
+fn spread(levels: Vec<u8>, bits: u8, options: &Options) -> Vec<u8> {
+    if options.indices && bits == 1 {
+        return levels;
+    }
+    let step = 255 / ((1u16 << bits) - 1) as u8;
+    levels.into_iter().map(|level| level * step).collect()
+}
+
+/// Samples of fewer than 8 bits, which lie packed in rows of whole bytes, one a byte.
+fn unpacked(packed: &[u8], bits: u8, in_row: usize, rows: usize) -> Vec<u8> {
+    let stride = (in_row * usize::from(bits)).div_ceil(8);
+    let mut samples = Vec::with_capacity(in_row * rows);
+    for row in packed.chunks(stride.max(1)).take(rows) {
+        samples.extend((0..in_row).map(|i| {
+            let bit = i * usize::from(bits);
+            let byte = row.get(bit / 8).copied().unwrap_or_default();
+            (byte >> (8 - usize::from(bits) - bit % 8)) & ((1 << bits) - 1)
+        }));
+    }
+    samples
 }
 
 /// A panic of a format's crate is the file's fault as far as the caller is concerned: one file, not the process.

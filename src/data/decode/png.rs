@@ -1,16 +1,16 @@
 //! PNG by the crate `png`: palettes and few bits expanded, transparency as alpha, 16 bits kept.
 
-use super::{Format, Image, Info, Options, Samples, damaged, orientation, zeros};
+use super::{Format, Image, Info, Options, Samples, damaged, orientation, spread, unpacked, zeros};
 use crate::error::Result;
 use png::{BitDepth, ColorType, Decoder, Limits, Reader, Transformations};
 use std::io::Cursor;
 
 type Bytes<'a> = Cursor<&'a [u8]>;
 
-fn header(bytes: &[u8]) -> Result<Reader<Bytes<'_>>> {
+fn header(bytes: &[u8], transformations: Transformations) -> Result<Reader<Bytes<'_>>> {
     // Of the chunks beside the pixels; those are checked by `Options`.
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: 64 << 20 });
-    decoder.set_transformations(Transformations::EXPAND);
+    decoder.set_transformations(transformations);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.read_info().map_err(|error| damaged(Format::Png, error))
@@ -38,11 +38,13 @@ fn facts(reader: &Reader<Bytes<'_>>) -> Info {
 }
 
 pub fn info(bytes: &[u8]) -> Result<Info> {
-    Ok(facts(&header(bytes)?))
+    Ok(facts(&header(bytes, Transformations::EXPAND)?))
 }
 
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
-    let mut reader = header(bytes)?;
+    // Indices are those of the file: nothing is expanded to colours.
+    let as_stored = if options.indices { Transformations::IDENTITY } else { Transformations::EXPAND };
+    let mut reader = header(bytes, as_stored)?;
     let info = facts(&reader);
     options.check(Format::Png, info.width, info.height)?;
     let (color, depth) = reader.output_color_type();
@@ -53,7 +55,11 @@ pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
         BitDepth::Sixteen => {
             Samples::Words(samples.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect())
         }
-        _ => Samples::Bytes(samples),
+        BitDepth::Eight => Samples::Bytes(samples),
+        few => {
+            let levels = unpacked(&samples, few as u8, info.width, info.height);
+            Samples::Bytes(if color == ColorType::Indexed { levels } else { spread(levels, few as u8, options) })
+        }
     };
     Ok(Image {
         width: info.width,

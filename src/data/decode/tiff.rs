@@ -1,7 +1,7 @@
 //! TIFF by the crate `tiff`: the first page, 1 to 16 bits, and greys of 32.
 
 use super::colour::{rgb_of_cmyk, rgb_of_ycbcr, straight};
-use super::{Format, Image, Info, Options, Samples, damaged, unsupported};
+use super::{Format, Image, Info, Options, Samples, damaged, spread, unpacked, unsupported};
 use crate::error::{Error, Result};
 use std::io::Cursor;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
@@ -133,20 +133,6 @@ pub fn info(bytes: &[u8]) -> Result<Info> {
     Ok(if levels == Levels::Indices { Info { channels: 3, ..info } } else { info })
 }
 
-/// Samples of fewer than 8 bits, which lie packed in rows of whole bytes, one a byte.
-fn unpacked(packed: &[u8], bits: u8, in_row: usize, rows: usize) -> Vec<u8> {
-    let stride = (in_row * usize::from(bits)).div_ceil(8);
-    let mut samples = Vec::with_capacity(in_row * rows);
-    for row in packed.chunks(stride.max(1)).take(rows) {
-        samples.extend((0..in_row).map(|i| {
-            let bit = i * usize::from(bits);
-            let byte = row.get(bit / 8).copied().unwrap_or_default();
-            (byte >> (8 - usize::from(bits) - bit % 8)) & ((1 << bits) - 1)
-        }));
-    }
-    samples
-}
-
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
     let turned = with_highest_bit_first(bytes)?;
     let bytes = turned.as_deref().unwrap_or(bytes);
@@ -208,8 +194,11 @@ fn pixels(bytes: &[u8], levels: Levels, options: &Options) -> Result<Image> {
     };
     let samples = match (samples, colour) {
         (Samples::Bytes(indices), ColorType::Gray(1..=8)) if levels == Levels::Indices => {
-            let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(failure)?;
             let indices = if bits < 8 { unpacked(&indices, bits, width, height) } else { indices };
+            if options.indices {
+                return Ok(Image { width, height, channels: 1, samples: Samples::Bytes(indices), orientation });
+            }
+            let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(failure)?;
             let third = colours.len() / 3;
             // All reds, then all greens, then all blues, of 16 bits each.
             let one = |index: u8, plane: usize| {
@@ -220,8 +209,7 @@ fn pixels(bytes: &[u8], levels: Levels, options: &Options) -> Result<Image> {
             return Ok(Image { width, height, channels: 3, samples: Samples::Bytes(samples), orientation });
         }
         (Samples::Bytes(packed), ColorType::Gray(bits @ 1..=4)) => {
-            let step = 255 / ((1u16 << bits) - 1) as u8;
-            Samples::Bytes(unpacked(&packed, bits, width, height).into_iter().map(|level| level * step).collect())
+            Samples::Bytes(spread(unpacked(&packed, bits, width, height), bits, options))
         }
         (Samples::Bytes(inks), ColorType::CMYK(8)) => Samples::Bytes(rgb_of_cmyk(&inks)),
         (Samples::Bytes(lumas), ColorType::YCbCr(8)) => Samples::Bytes(rgb_of_ycbcr(&lumas)),

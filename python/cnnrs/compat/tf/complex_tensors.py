@@ -107,7 +107,7 @@ def parts(x: Any) -> tuple[Any, Any]:
     """The real and the imaginary part of a complex tensor, an array of complex numbers, or real numbers."""
     if isinstance(x, ComplexTensor):
         return x.real, x.imag
-    if isinstance(x, complex) or (isinstance(x, np.ndarray) and x.dtype.kind == "c"):
+    if isinstance(x, complex) or (isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind == "c"):
         array = np.asarray(x)
         wide = "float64" if array.dtype == "complex128" and array.ndim else "float32"
         return ops.array(array.real.astype(wide)), ops.array(array.imag.astype(wide))

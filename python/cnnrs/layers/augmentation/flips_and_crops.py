@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from cnnrs import ops
 from cnnrs.base.dtypes import FLOATS
-from cnnrs.base.image_steps import Step
+from cnnrs.base.image_steps import SizedStep, Step
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.augmentation.base import BaseImagePreprocessingLayer, RandomLayer, images_of
 from cnnrs.layers.augmentation.boxes import split, together
@@ -142,9 +143,14 @@ class SizedLayer(BaseImagePreprocessingLayer):
         x = self._cut(x, *self._window(*self._sides(x.shape)))
         return ops.image.resize(x, (self.height, self.width), interpolation, data_format=self.data_format)
 
-    def _fitted_steps(self, shape: Any, interpolation: str) -> list[Step]:
-        top, left, rows, columns = self._window(*self._sides(shape))
-        return [Step("cut", [rows, columns, top, left]), self._resize_step(rows, columns, interpolation)]
+    def _by_size(self, shape: Any, steps: Callable[[int, int], Sequence[Step]]) -> Sequence[Step | SizedStep]:
+        """Steps that height and width decide: now, or where these are not known, when an image tells them."""
+        height, width = self._sides(shape)
+        return [SizedStep(steps)] if height is None else steps(height, width)
+
+    def _fitted_steps(self, height: int, width: int) -> list[Step]:
+        top, left, rows, columns = self._window(height, width)
+        return [Step("cut", [rows, columns, top, left]), self._resize_step(rows, columns, "bilinear")]
 
     def _resize_step(self, rows: int, columns: int, interpolation: str, antialias: bool = False) -> Step:
         axes = (rows, self.height), (columns, self.width)
@@ -248,7 +254,7 @@ class RandomCrop(SizedLayer, RandomLayer):
 
     def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
         if not training or not transformation:
-            return self._fitted_steps(shape, "bilinear")
+            return self._by_size(shape, self._fitted_steps)
         return [Step("window", [self.height, self.width], transformation)]
 
     def _random_crop(self, x: Any, transformation: Any, training: bool, interpolation: str) -> Any:
@@ -313,9 +319,12 @@ class CenterCrop(SizedLayer):
         return labels
 
     def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
-        rest = [n - m for n, m in zip(self._sides(shape), (self.height, self.width), strict=True)]
+        return self._by_size(shape, self._centred_steps)
+
+    def _centred_steps(self, height: int, width: int) -> list[Step]:
+        rest = height - self.height, width - self.width
         if min(rest) < 0:
-            return self._fitted_steps(shape, "bilinear")
+            return self._fitted_steps(height, width)
         return [Step("cut", [self.height, self.width, rest[0] // 2, rest[1] // 2])]
 
     def _center_crop(self, x: Any, interpolation: str) -> Any:
@@ -414,7 +423,9 @@ class Resizing(SizedLayer):
         return self._sides(images_of(data).shape)
 
     def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
-        rows, columns = self._sides(shape)
+        return self._by_size(shape, self._resizing_steps)
+
+    def _resizing_steps(self, rows: int, columns: int) -> list[Step]:
         ideal = int(columns * self.height / self.width), int(rows * self.width / self.height)
         steps = []
         if self.crop_to_aspect_ratio:

@@ -142,6 +142,7 @@ impl Lowering<'_> {
         let (prologue, epilogue) = (group.prologue.as_ref(), group.region.as_ref());
         let constant = group.inputs[..inputs.len()]
             .iter()
+            .take(u64::BITS as usize)
             .enumerate()
             .map(|(k, i)| u64::from(self.constant[i.index()]) << k)
             .sum();
