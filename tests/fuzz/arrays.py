@@ -72,13 +72,21 @@ def _angle(x):
     return numpy.where(numpy.isnan(x), x, numpy.angle(x))
 
 
+def _sinc(x):
+    """sin(πx) / πx, where rounding πx decides what is left of the sine of whole numbers."""
+    angle = r(math.pi * lift(x))
+    zero = value(angle) == 0
+    angle = np.where(zero, 1.0, angle)
+    return np.where(zero, 1.0, r(r(np.sin(angle)) / angle))
+
+
 row("ops.arctan2", _pair, lambda x, y: r(np.arctan2(lift(x), lift(y))), often=0.5)
 steep("angle", lambda d: Call([d.fresh(d.some_shape(), "normal")]), _angle)
 steep("fmax", _pair, numpy.fmax)
 steep("fmin", _pair, numpy.fmin)
 steep("fmod", _pair, numpy.fmod)
 steep("heaviside", _pair, numpy.heaviside)
-steep("sinc", lambda d: Call([d.fresh(d.some_shape(), "normal")]), numpy.sinc)
+row("ops.sinc", lambda d: Call([d.fresh(d.some_shape(), "normal")]), _sinc, grad=False, often=0.4)
 steep("i0", lambda d: Call([d.fresh(d.some_shape(), "normal")]), numpy.i0)
 steep("nextafter", _pair, lambda x, y: numpy.nextafter(x.astype("f"), y.astype("f")).astype(float))
 row(
