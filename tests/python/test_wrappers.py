@@ -105,6 +105,7 @@ def test_a_search_in_two_processes():
     search.fit(X, KIND)
     assert search.best_score_ > 0.6
     assert search.best_estimator_.fit_kwargs == {"epochs": 9, "verbose": 0}
+    cnnrs.utils.set_random_seed(4)
     model = build(X, None, 8)
     ready = wrappers.SKLearnClassifier(model, fit_kwargs={"epochs": 20, "verbose": 0})
     assert cross_val_score(ready, X, KIND, cv=2).mean() > 0.8
