@@ -5,7 +5,7 @@
 
 A step's operations are those of its formulas. Convolutions by Winograd's forms take fewer, so that a row may
 be above 100 %. The peak is that of large products of float32 matrices, measured before and behind the rows.
-"At the peak" is the fastest peer's time, as kept in `benches/results`, divided by the time that the operations
+"At the peak" is the fastest peer's time, as kept in `benches/results`, over the time that the operations
 take at the peak: the ratio of an engine that multiplies tap by tap and does nothing else.
 """
 
