@@ -7,6 +7,7 @@ mod choice;
 mod faults;
 mod host;
 mod numbers;
+mod once;
 mod orders;
 mod runs;
 

@@ -29,7 +29,7 @@ use crate::reserve;
 use crate::schedule::{Packed, PlanOptions, Step, StepCode, copies, origin, schedule};
 use crate::shape::Fact;
 use attach::Attached;
-use candidates::{Anchor, Check, Context, Kernel, Task};
+use candidates::{Anchor, Candidate, Check, Context, Kernel, Task};
 use shader::{Code, Dispatch, Module, Operand, values_struct};
 use std::ops::Range;
 
@@ -43,8 +43,21 @@ pub struct StepKernels {
     pub check: Option<Check>,
     /// Bytes that the dispatches share.
     pub workspace: usize,
+    /// The input that the step reads in a form of its own.
+    pub packed: Option<Packed>,
+    /// What brings it into that form, in each run: none where the prelude has done so.
+    pub packing: Vec<Dispatch>,
     /// What the host computes, instead of dispatches.
     pub host: Option<HostOp>,
+}
+
+impl StepKernels {
+    /// `code`, with nothing to check.
+    fn new(name: &'static str, code: Code) -> Self {
+        let Code { dispatches, workspace, packing } = code;
+        let (packing, packed) = packing.map_or((Vec::new(), None), |p| (p.dispatches, Some(p.packed)));
+        StepKernels { name, dispatches, check: None, workspace, packed, packing, host: None }
+    }
 }
 
 /// An op that the host computes.
@@ -63,12 +76,12 @@ impl StepCode for StepKernels {
     }
 
     fn packed(&self) -> &[Packed] {
-        &[]
+        self.packed.as_slice()
     }
 
     fn split_packing(&mut self) -> Self {
-        // It is never asked, as it packs nothing.
-        StepKernels { name: self.name, dispatches: Vec::new(), check: None, workspace: 0, host: None }
+        let code = Code::new(std::mem::take(&mut self.packing), 0);
+        StepKernels { packed: self.packed.clone(), ..StepKernels::new(self.name, code) }
     }
 }
 
@@ -142,37 +155,15 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
         _ => {}
     }
     let code = match kernel {
-        Kernel::Own(name, code) => named_code(name, code),
+        Kernel::Own(name, code) => StepKernels::new(name, code),
         Kernel::Host => {
             let host = HostOp { op: node.op.clone(), inputs: inputs.clone(), output: node.fact.clone() };
-            StepKernels { name: "host", dispatches: Vec::new(), check: None, workspace: 0, host: Some(host) }
+            StepKernels { host: Some(host), ..StepKernels::new("host", Code::default()) }
         }
-        Kernel::Elementwise(anchor) => match candidates::fastest(&attached, context, |found| {
-            if !tune::is_asked()? {
-                return Ok(None);
-            }
-            let device = device::get(context.number)?;
-            let plain = || by_elements(&attached, &anchor);
-            let facts = |nodes: &[NodeId]| nodes.iter().map(|&n| g.fact(n).clone()).collect();
-            let (inputs, outputs) = (facts(&group.inputs), facts(&group.outputs));
-            let what = format!(
-                "{:?} {:?} {inputs:?} {outputs:?} {:?} {:?} {:?} {} {}",
-                node.op,
-                node.operands,
-                group.prologue,
-                group.region,
-                context.precision,
-                context.tier.name(),
-                context.halves.name()
-            );
-            let operands = node.operands;
-            tune::fastest(&tune::Question { device: &device, what, inputs, outputs, operands, plain: &plain }, found)
-        })
-        .map_err(named)?
-        {
-            Some((name, code)) => named_code(name, code),
-            None => by_elements(&attached, &anchor),
-        },
+        Kernel::Elementwise(anchor) => {
+            heavy(&attached, &anchor, context, |found| timed(g, group, &attached, &anchor, context, found))
+                .map_err(named)?
+        }
     };
     let mut step = Step::new(g, code, group.inputs.clone(), group.outputs.clone(), &group.nodes);
     step.origin = node.origin.clone().or_else(|| origin(g, &group.nodes));
@@ -180,14 +171,51 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     Ok(())
 }
 
-fn named_code(name: &'static str, code: Code) -> StepKernels {
-    StepKernels { name, dispatches: code.dispatches, check: None, workspace: code.workspace, host: None }
-}
-
 fn region_kernels(region: &Region) -> StepKernels {
     let mut code = reduce::of_region(region);
     code.dispatches.splice(0..0, region::stores(region));
-    named_code("region", code)
+    StepKernels::new("region", code)
+}
+
+/// A heavy op by its fastest kernel; `timed` is asked as in [`candidates::fastest`].
+fn heavy(
+    attached: &Attached,
+    anchor: &Anchor,
+    context: &Context,
+    timed: impl FnOnce(&[Candidate]) -> Result<Option<String>>,
+) -> Result<StepKernels> {
+    Ok(match candidates::fastest(attached, context, timed)? {
+        Some((name, code)) => StepKernels::new(name, code),
+        None => by_elements(attached, anchor),
+    })
+}
+
+/// The name of the fastest of `found`, if a user asks that kernels are timed.
+fn timed(
+    g: &Graph,
+    group: &Group,
+    attached: &Attached,
+    anchor: &Anchor,
+    context: &Context,
+    found: &[Candidate],
+) -> Result<Option<String>> {
+    if !tune::is_asked()? {
+        return Ok(None);
+    }
+    let device = device::get(context.number)?;
+    let plain = || by_elements(attached, anchor);
+    let facts = |nodes: &[NodeId]| nodes.iter().map(|&n| g.fact(n).clone()).collect();
+    let (inputs, outputs) = (facts(&group.inputs), facts(&group.outputs));
+    let Task { op, operands, .. } = attached.task;
+    let what = format!(
+        "{op:?} {operands:?} {inputs:?} {outputs:?} {:?} {:?} {:?} {} {}",
+        group.prologue,
+        group.region,
+        context.precision,
+        context.tier.name(),
+        context.halves.name()
+    );
+    tune::fastest(&tune::Question { device: &device, what, inputs, outputs, operands, plain: &plain }, found)
 }
 
 /// An op with what is attached to it, an element of its output an invocation.
@@ -200,7 +228,8 @@ fn by_elements(attached: &Attached, anchor: &Anchor) -> StepKernels {
         dispatches.push(attached.elementwise(module, false));
         dispatches.extend(anchor.check.map(|check| witness(&attached.task, check)));
     }
-    StepKernels { name: anchor.name, dispatches, check: anchor.check, workspace: 0, host: None }
+    let code = Code::new(dispatches, 0);
+    StepKernels { check: anchor.check, ..StepKernels::new(anchor.name, code) }
 }
 
 /// Adds an anchor's text, with what it calls besides its inputs.

@@ -5,6 +5,7 @@
 
 use super::library;
 use crate::dtype::DType;
+use crate::schedule::Packed;
 use std::fmt::Write;
 
 /// Invocations of a workgroup.
@@ -23,6 +24,8 @@ pub enum Operand {
     Status,
     /// Memory that the dispatches of the step share while it runs.
     Workspace,
+    /// An input in the form into which the step packs it.
+    Packed,
 }
 
 /// One dispatch: a shader, what it is bound to and how many workgroups run.
@@ -43,6 +46,25 @@ pub struct Code {
     pub dispatches: Vec<Dispatch>,
     /// Bytes of the workspace.
     pub workspace: usize,
+    /// What comes before them, where the step packs an input.
+    pub packing: Option<Packing>,
+}
+
+/// Dispatches that bring an input into the form that the step reads instead. They depend on nothing else, so that a form is
+/// kept as long as the input is.
+#[derive(Clone, Debug)]
+pub struct Packing {
+    /// In order. They write [`Operand::Packed`].
+    pub dispatches: Vec<Dispatch>,
+    /// Which input, and its form.
+    pub packed: Packed,
+}
+
+impl Code {
+    /// Dispatches that pack nothing and share `workspace` bytes.
+    pub fn new(dispatches: Vec<Dispatch>, workspace: usize) -> Self {
+        Code { dispatches, workspace, packing: None }
+    }
 }
 
 /// The WGSL type of lanes of `dtype`.
