@@ -6,6 +6,7 @@
 mod choice;
 mod faults;
 mod host;
+mod joints;
 mod numbers;
 mod once;
 mod orders;

@@ -130,6 +130,17 @@ impl Places<'_> {
     }
 }
 
+/// When each step runs: those that share a dispatch do so at the same time.
+fn times(steps: &[Step<StepKernels>]) -> Vec<usize> {
+    let mut times = Vec::with_capacity(steps.len());
+    while times.len() < steps.len() {
+        let now = times.last().map_or(0, |last| last + 1);
+        let together = steps[times.len()].code.joint.as_ref().map_or(1, |joint| joint.steps);
+        times.extend(std::iter::repeat_n(now, together));
+    }
+    times
+}
+
 /// Steps with their places, bytes of each arena of their intermediates, and the least that all could be.
 type PlacedSteps = (Vec<GpuStep>, Vec<usize>, usize);
 
@@ -151,7 +162,7 @@ impl Placer<'_> {
         when: impl Fn(usize) -> When,
     ) -> Result<PlacedSteps> {
         let elsewhere = |id| output_of.contains_key(&id) || self.prepared_of.contains_key(&id);
-        let times: Vec<usize> = (0..steps.len()).collect();
+        let times = times(&steps);
         let Liveness { lifetimes, slot_of, workspaces } = liveness(self.g, &steps, &times, elsewhere);
         // The planner aligns to the host's cache lines: it is asked in lines that are as long as the device's.
         let scaled = |v: &Lifetime| Lifetime { bytes: v.bytes.div_ceil(ALIGNMENT) * buffer::ALIGNMENT, ..*v };
@@ -248,11 +259,16 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, own: O
     };
     let status = Place { home: Home::Status, offset: places.numbers.checks * ALIGNMENT, bytes: STATUS_BYTES };
     places.numbers.checks += usize::from(kernels.check.is_some());
+    let joint = kernels.joint.as_ref().map(|joint| -> Result<_> {
+        let mut all = |ids: &[NodeId]| ids.iter().map(|&id| places.of(id)).collect::<Result<Vec<_>>>();
+        Ok((all(&joint.inputs)?, all(&joint.outputs)?))
+    });
+    let (read, written) = joint.transpose()?.unwrap_or_else(|| (inputs.clone(), outputs.clone()));
     let mut dispatches = Vec::with_capacity(kernels.packing.len() + kernels.dispatches.len());
     for dispatch in kernels.packing.iter().chain(&kernels.dispatches) {
         let place = |operand: &Operand| match *operand {
-            Operand::Input(k) => inputs[k],
-            Operand::Output(k) => outputs[k],
+            Operand::Input(k) => read[k],
+            Operand::Output(k) => written[k],
             Operand::Status => status,
             Operand::Workspace => own.workspace,
             Operand::Packed => own.packed,

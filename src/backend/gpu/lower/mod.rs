@@ -5,10 +5,12 @@ mod attach;
 pub mod candidates;
 mod contraction;
 mod functions;
+mod joints;
 mod library;
 mod matrices;
 mod reduce;
 mod region;
+mod segments;
 pub mod shader;
 mod staging;
 #[cfg(test)]
@@ -30,6 +32,7 @@ use crate::schedule::{Packed, PlanOptions, Step, StepCode, copies, origin, sched
 use crate::shape::Fact;
 use attach::Attached;
 use candidates::{Anchor, Candidate, Check, Context, Kernel, Task};
+use joints::Joint;
 use shader::{Code, Dispatch, Module, Operand, values_struct};
 use std::ops::Range;
 
@@ -49,6 +52,10 @@ pub struct StepKernels {
     pub packing: Vec<Dispatch>,
     /// What the host computes, instead of dispatches.
     pub host: Option<HostOp>,
+    /// What the step computes, if that is a region and its one dispatch could be shared with others.
+    region: Option<Region>,
+    /// What its dispatch binds, if it is also that of steps behind this one.
+    pub joint: Option<Joint>,
 }
 
 impl StepKernels {
@@ -56,7 +63,8 @@ impl StepKernels {
     fn new(name: &'static str, code: Code) -> Self {
         let Code { dispatches, workspace, packing } = code;
         let (packing, packed) = packing.map_or((Vec::new(), None), |p| (p.dispatches, Some(p.packed)));
-        StepKernels { name, dispatches, check: None, workspace, packed, packing, host: None }
+        let (check, host, region, joint) = (None, None, None, None);
+        StepKernels { name, dispatches, check, workspace, packed, packing, host, region, joint }
     }
 }
 
@@ -91,7 +99,8 @@ impl StepCode for StepKernels {
 /// When an op has no kernel, sizes overflow or memory runs out.
 pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuProgram> {
     let number = options.target.map_or(0, |target| target.number);
-    let caps = device::get(number)?.facts.caps;
+    let device = device::get(number)?;
+    let caps = device.facts.caps;
     let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Auto);
     let halves = options.target.and_then(|target| Halves::parse(target.halves)).unwrap_or(Halves::Auto);
     let forced = options.force_kernel.as_deref();
@@ -106,7 +115,9 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
         let code = region_kernels(&copy.region);
         steps.push(copy.step(g, code));
     }
-    GpuProgram::new(g, schedule(g, fusion, steps, options)?, options)
+    let mut schedule = schedule(g, fusion, steps, options)?;
+    joints::join(&mut schedule, device.facts.bindings);
+    GpuProgram::new(g, schedule, options)
 }
 
 /// # Errors
@@ -174,7 +185,7 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
 fn region_kernels(region: &Region) -> StepKernels {
     let mut code = reduce::of_region(region);
     code.dispatches.splice(0..0, region::stores(region));
-    StepKernels::new("region", code)
+    StepKernels { region: Some(region.clone()), ..StepKernels::new("region", code) }
 }
 
 /// A heavy op by its fastest kernel; `timed` is asked as in [`candidates::fastest`].
