@@ -4,6 +4,7 @@
 #![cfg(feature = "gpu")]
 
 mod choice;
+mod cut;
 mod faults;
 mod host;
 mod joints;

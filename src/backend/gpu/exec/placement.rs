@@ -273,7 +273,16 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, own: O
             Operand::Workspace => own.workspace,
             Operand::Packed => own.packed,
         };
-        let bindings: Vec<Place> = dispatch.operands.iter().map(place).collect();
+        let bound = |operand: &Operand| {
+            let whole = place(operand);
+            let window = dispatch.windows.iter().find(|window| window.0 == *operand);
+            window.map_or(whole, |(_, window)| Place {
+                offset: whole.offset + window.start,
+                bytes: window.len(),
+                ..whole
+            })
+        };
+        let bindings: Vec<Place> = dispatch.operands.iter().map(bound).collect();
         let limit = device.facts.tensor_bytes;
         if let Some(place) = bindings.iter().find(|place| place.bytes as u64 > limit) {
             let error = Error::memory(format!(

@@ -4,6 +4,7 @@
 mod attach;
 pub mod candidates;
 mod contraction;
+mod cut;
 mod functions;
 mod joints;
 mod library;
@@ -33,7 +34,7 @@ use crate::shape::Fact;
 use attach::Attached;
 use candidates::{Anchor, Candidate, Check, Context, Kernel, Task};
 use joints::Joint;
-use shader::{Code, Dispatch, Module, Operand, values_struct};
+use shader::{Code, Dispatch, Module, Operand, Packing, values_struct};
 use std::ops::Range;
 
 /// The code of one step.
@@ -112,7 +113,7 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
         lower(g, group, &context, &mut steps)?;
     }
     for copy in copies(g, fusion, &steps) {
-        let code = region_kernels(&copy.region);
+        let code = region_kernels(&copy.region, &context);
         steps.push(copy.step(g, code));
     }
     let mut schedule = schedule(g, fusion, steps, options)?;
@@ -140,11 +141,12 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     let Some(anchor) = group.anchor else {
         let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
         let (inputs, outputs) = (group.inputs.clone(), group.outputs.clone());
-        let code = region_kernels(region);
-        // Only a single dispatch may write over what it reads.
-        steps.push(match code.dispatches.len() {
-            0 | 1 => Step::of_region(g, code, region, inputs, outputs, &group.nodes),
-            _ => Step::new(g, code, inputs, outputs, &group.nodes),
+        let code = region_kernels(region, context);
+        // Of several dispatches none may write over what it reads, unless they are parts that read each its own.
+        let in_place = region.reductions.is_empty() || code.dispatches.len() < 2;
+        steps.push(match in_place {
+            true => Step::of_region(g, code, region, inputs, outputs, &group.nodes),
+            false => Step::new(g, code, inputs, outputs, &group.nodes),
         });
         return Ok(());
     };
@@ -171,10 +173,12 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
             let host = HostOp { op: node.op.clone(), inputs: inputs.clone(), output: node.fact.clone() };
             StepKernels { host: Some(host), ..StepKernels::new("host", Code::default()) }
         }
-        Kernel::Elementwise(anchor) => {
-            heavy(&attached, &anchor, context, |found| timed(g, group, &attached, &anchor, context, found))
-                .map_err(named)?
-        }
+        Kernel::Elementwise(anchor) => match cut::of_group(g, group, &attached.task, limit(context)) {
+            // A check tells the position of what is bad in the whole.
+            Some(parts) if anchor.check.is_none() => in_parts(&parts, &attached.task, context).map_err(named)?,
+            _ => heavy(&attached, &anchor, context, |found| timed(g, group, &attached, &anchor, context, found))
+                .map_err(named)?,
+        },
     };
     let mut step = Step::new(g, code, group.inputs.clone(), group.outputs.clone(), &group.nodes);
     step.origin = node.origin.clone().or_else(|| origin(g, &group.nodes));
@@ -182,10 +186,22 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     Ok(())
 }
 
-fn region_kernels(region: &Region) -> StepKernels {
-    let mut code = reduce::of_region(region);
-    code.dispatches.splice(0..0, region::stores(region));
-    StepKernels { region: Some(region.clone()), ..StepKernels::new("region", code) }
+/// The most bytes that a dispatch binds of one tensor.
+fn limit(context: &Context) -> usize {
+    usize::try_from(context.caps.tensor_bytes).unwrap_or(usize::MAX)
+}
+
+fn region_kernels(region: &Region, context: &Context) -> StepKernels {
+    let code = |region: &Region| {
+        let mut code = reduce::of_region(region);
+        code.dispatches.splice(0..0, region::stores(region));
+        code
+    };
+    let whole = match cut::of_region(region, limit(context)) {
+        Some(parts) => cut::joined(parts.into_iter().map(|(part, windows)| (code(&part), windows))),
+        None => code(region),
+    };
+    StepKernels { region: Some(region.clone()), ..StepKernels::new("region", whole) }
 }
 
 /// A heavy op by its fastest kernel; `timed` is asked as in [`candidates::fastest`].
@@ -199,6 +215,24 @@ fn heavy(
         Some((name, code)) => StepKernels::new(name, code),
         None => by_elements(attached, anchor),
     })
+}
+
+/// A heavy op in parts, none of which is timed.
+fn in_parts(parts: &[cut::Part], whole: &Task, context: &Context) -> Result<StepKernels> {
+    let mut name = None;
+    let code = |part: &cut::Part| {
+        let task = Task { op: whole.op, inputs: &part.inputs, output: &part.output, operands: whole.operands };
+        let Kernel::Elementwise(anchor) = candidates::of(&task)? else {
+            return Err(Error::state("a part of an op has no kernel of the op's kind"));
+        };
+        let kernels = heavy(&Attached::new(task, &part.group), &anchor, context, |_| Ok(None))?;
+        name.get_or_insert(kernels.name);
+        let packing = kernels.packed.map(|packed| Packing { dispatches: kernels.packing, packed });
+        let code = Code { packing, ..Code::new(kernels.dispatches, kernels.workspace) };
+        Ok((code, part.windows.clone()))
+    };
+    let codes = parts.iter().map(code).collect::<Result<Vec<_>>>()?;
+    Ok(StepKernels::new(name.unwrap_or("region"), cut::joined(codes.into_iter())))
 }
 
 /// The name of the fastest of `found`, if a user asks that kernels are timed.

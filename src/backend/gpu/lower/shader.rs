@@ -7,6 +7,7 @@ use super::library;
 use crate::dtype::DType;
 use crate::schedule::Packed;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Invocations of a workgroup.
 pub const WORKGROUP: u32 = 64;
@@ -37,6 +38,8 @@ pub struct Dispatch {
     pub operands: Vec<Operand>,
     /// Workgroups along two axes.
     pub groups: [u32; 2],
+    /// The bytes of operands that are bound, of those that are not bound whole.
+    pub windows: Vec<(Operand, Range<usize>)>,
 }
 
 /// Dispatches, and the bytes of the workspace that they share.
@@ -228,7 +231,7 @@ impl Module {
         }
         let _ = writeln!(text, "const COLUMNS: u32 = {columns}u;");
         text.push_str(&self.body);
-        Dispatch { text, operands: self.operands, groups: folded }
+        Dispatch { text, operands: self.operands, groups: folded, windows: Vec::new() }
     }
 
     /// Frames `fn value(at: u32) -> Values`, whose field `v<k>` is element `at` of store `k`: every invocation computes
