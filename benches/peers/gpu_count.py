@@ -43,7 +43,7 @@ class Counts:
         net: The network.
         kind: "train", "predict", or "train mixed" for a step under `mixed_float16`.
         batch: Images of a batch.
-        steps: Steps of a run, each of one kernel or more.
+        steps: Steps of a run; some share a dispatch, others have several.
         dispatches: Dispatches of a run.
         once_dispatches: Dispatches that run once for many runs.
         flops: Floating-point operations (a multiply-add counts 2).

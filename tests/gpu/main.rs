@@ -4,9 +4,12 @@
 #![cfg(feature = "gpu")]
 
 mod choice;
+mod cut;
 mod faults;
 mod host;
+mod joints;
 mod numbers;
+mod once;
 mod orders;
 mod runs;
 

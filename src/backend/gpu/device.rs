@@ -4,7 +4,7 @@ use super::adapter::{self, AdapterFacts, Kind};
 use super::exec::stream::Stream;
 use super::memory::Pool;
 use super::selftest::Verdict;
-use super::settings::{arena_limit, memory_limit, submission_time};
+use super::settings::{arena_limit, binding_limit, memory_limit, submission_time};
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -118,6 +118,8 @@ pub fn lock() -> Box<dyn Any> {
 
 impl Device {
     fn open(number: usize, mut facts: AdapterFacts, adapter: &wgpu::Adapter, losses: u32) -> Result<Self> {
+        facts.tensor_bytes = binding_limit(facts.tensor_bytes)?;
+        facts.caps.tensor_bytes = facts.tensor_bytes;
         let mut required_features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16);
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if facts.caps.fragment.is_some() {

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub const MEMORY_VARIABLE: &str = "CNNRS_GPU_MEMORY_BYTES";
 /// The variable that bounds the bytes of one arena of intermediates, as a device's own limit does.
 pub const ARENA_VARIABLE: &str = "CNNRS_GPU_ARENA_BYTES";
+/// The variable that bounds the bytes of one tensor that a dispatch binds, as a device's own limit does.
+pub const BINDING_VARIABLE: &str = "CNNRS_GPU_BINDING_BYTES";
 /// The variable that bounds how long one submission may take, in milliseconds.
 pub const SUBMISSION_VARIABLE: &str = "CNNRS_GPU_SUBMIT_MS";
 
@@ -41,6 +43,11 @@ pub(super) fn tuning_time() -> Result<Duration> {
 /// The most bytes of one arena, where a buffer of the device has at most `largest`.
 pub(super) fn arena_limit(largest: u64) -> Result<u64> {
     Ok(number(ARENA_VARIABLE, "a number of bytes")?.unwrap_or(largest).min(largest))
+}
+
+/// The most bytes of one tensor that a dispatch binds, where the device binds at most `largest`.
+pub(super) fn binding_limit(largest: u64) -> Result<u64> {
+    Ok(number(BINDING_VARIABLE, "a number of bytes")?.unwrap_or(largest).min(largest))
 }
 
 /// How long the device may be at work on one submission.

@@ -130,6 +130,17 @@ impl Places<'_> {
     }
 }
 
+/// When each step runs: those that share a dispatch do so at the same time.
+fn times(steps: &[Step<StepKernels>]) -> Vec<usize> {
+    let mut times = Vec::with_capacity(steps.len());
+    while times.len() < steps.len() {
+        let now = times.last().map_or(0, |last| last + 1);
+        let together = steps[times.len()].code.joint.as_ref().map_or(1, |joint| joint.steps);
+        times.extend(std::iter::repeat_n(now, together));
+    }
+    times
+}
+
 /// Steps with their places, bytes of each arena of their intermediates, and the least that all could be.
 type PlacedSteps = (Vec<GpuStep>, Vec<usize>, usize);
 
@@ -151,7 +162,7 @@ impl Placer<'_> {
         when: impl Fn(usize) -> When,
     ) -> Result<PlacedSteps> {
         let elsewhere = |id| output_of.contains_key(&id) || self.prepared_of.contains_key(&id);
-        let times: Vec<usize> = (0..steps.len()).collect();
+        let times = times(&steps);
         let Liveness { lifetimes, slot_of, workspaces } = liveness(self.g, &steps, &times, elsewhere);
         // The planner aligns to the host's cache lines: it is asked in lines that are as long as the device's.
         let scaled = |v: &Lifetime| Lifetime { bytes: v.bytes.div_ceil(ALIGNMENT) * buffer::ALIGNMENT, ..*v };
@@ -171,9 +182,20 @@ impl Placer<'_> {
         };
         let placed = steps.into_iter().zip(workspaces).enumerate();
         let placed = placed.map(|(s, (step, workspace))| {
-            let (arena, offset) = places.places[workspace];
-            let workspace = Place { home: Home::Arena(arena), offset, bytes: step.code.workspace };
-            step_of(self.device, &mut places, step, workspace, when(s))
+            let in_arena = |places: &Places, slot: usize, bytes: usize| {
+                let (arena, offset) = places.places[slot];
+                Place { home: Home::Arena(arena), offset, bytes }
+            };
+            let bytes = step.code.packed.as_ref().map_or(0, |packed| packed.bytes);
+            let own = Own {
+                workspace: in_arena(&places, workspace, step.code.workspace),
+                packed: match step.packed_at.as_deref() {
+                    Some(&[value]) => Place { home: Home::Prepared, offset: self.prepared[value], bytes },
+                    // What the run packs follows the workspace.
+                    _ => in_arena(&places, workspace + usize::from(bytes > 0), bytes),
+                },
+            };
+            step_of(self.device, &mut places, step, own, when(s))
         });
         Ok((placed.collect::<Result<_>>()?, sizes.into_iter().map(scale).collect(), scale(memory::live_bound(&scaled))))
     }
@@ -191,7 +213,10 @@ impl Placement {
         let (prepared, prepared_bytes) = in_a_row(values.values.iter().map(|value| value.bytes));
         let (constants, numbers) = (Constants::default(), Numbers::default());
         let mut placer = Placer { g, device, prepared, prepared_of: &prepared_of, constants, numbers };
-        let (before, before_arenas, _) = placer.place(before, &HashMap::new(), |_| When::Once)?;
+        let (mut before, before_arenas, _) = placer.place(before, &HashMap::new(), |_| When::Once)?;
+        for value in values.values.iter().filter(|value| value.recipe.layout.is_some()) {
+            before[value.step].facts.packed_bytes += value.bytes;
+        }
         let when = |s| if s < commit_from { When::Run } else { When::Commit };
         let (steps, mut arenas, live_bound) = placer.place(steps, &output_of, when)?;
         arenas.resize(arenas.len().max(before_arenas.len()), 0);
@@ -218,13 +243,14 @@ impl Placement {
     }
 }
 
-fn step_of(
-    device: &Device,
-    places: &mut Places,
-    step: Step<StepKernels>,
+/// Places that a step has for itself.
+struct Own {
     workspace: Place,
-    when: When,
-) -> Result<GpuStep> {
+    /// Of the input that it reads in a form of its own, if there is one.
+    packed: Place,
+}
+
+fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, own: Own, when: When) -> Result<GpuStep> {
     let (g, kernels) = (places.g, step.code);
     let inputs = step.inputs.iter().map(|&i| places.of(i)).collect::<Result<Vec<_>>>()?;
     let outputs = match step.copies_output {
@@ -233,29 +259,42 @@ fn step_of(
     };
     let status = Place { home: Home::Status, offset: places.numbers.checks * ALIGNMENT, bytes: STATUS_BYTES };
     places.numbers.checks += usize::from(kernels.check.is_some());
-    let limit = device.facts.tensor_bytes;
-    for place in inputs.iter().chain(&outputs).chain([&workspace]) {
-        if place.bytes as u64 > limit {
+    let joint = kernels.joint.as_ref().map(|joint| -> Result<_> {
+        let mut all = |ids: &[NodeId]| ids.iter().map(|&id| places.of(id)).collect::<Result<Vec<_>>>();
+        Ok((all(&joint.inputs)?, all(&joint.outputs)?))
+    });
+    let (read, written) = joint.transpose()?.unwrap_or_else(|| (inputs.clone(), outputs.clone()));
+    let mut dispatches = Vec::with_capacity(kernels.packing.len() + kernels.dispatches.len());
+    for dispatch in kernels.packing.iter().chain(&kernels.dispatches) {
+        let place = |operand: &Operand| match *operand {
+            Operand::Input(k) => read[k],
+            Operand::Output(k) => written[k],
+            Operand::Status => status,
+            Operand::Workspace => own.workspace,
+            Operand::Packed => own.packed,
+        };
+        let bound = |operand: &Operand| {
+            let whole = place(operand);
+            let window = dispatch.windows.iter().find(|window| window.0 == *operand);
+            window.map_or(whole, |(_, window)| Place {
+                offset: whole.offset + window.start,
+                bytes: window.len(),
+                ..whole
+            })
+        };
+        let bindings: Vec<Place> = dispatch.operands.iter().map(bound).collect();
+        let limit = device.facts.tensor_bytes;
+        if let Some(place) = bindings.iter().find(|place| place.bytes as u64 > limit) {
             let error = Error::memory(format!(
-                "device \"gpu\": {} binds at most {limit} bytes of one tensor, and one of {} is computed with; smaller \
-                 batches need less",
-                device.facts.name, place.bytes
+                "device \"{}\": {} binds at most {limit} bytes of one tensor, and {} needs {} at once; smaller batches \
+                 need less, and the device \"cpu\" has no such limit",
+                device.name, device.facts.name, kernels.name, place.bytes
             ));
             return Err(match &step.origin {
                 Some(origin) => error.at(origin),
                 None => error,
             });
         }
-    }
-    let mut dispatches = Vec::with_capacity(kernels.dispatches.len());
-    for dispatch in &kernels.dispatches {
-        let place = |operand: &Operand| match *operand {
-            Operand::Input(k) => inputs[k],
-            Operand::Output(k) => outputs[k],
-            Operand::Status => status,
-            Operand::Workspace => workspace,
-        };
-        let bindings: Vec<Place> = dispatch.operands.iter().map(place).collect();
         let pipeline = device.pipeline(kernels.name, &dispatch.text, bindings.len())?;
         dispatches.push(Placed { pipeline, bindings, groups: dispatch.groups, number: places.numbers.dispatches });
         places.numbers.dispatches += 1;

@@ -57,12 +57,15 @@ impl<'a> Trial<'a> {
     pub fn time(&self, name: &str, code: &Code, runs: usize) -> Result<Duration> {
         let device = self.device;
         let workspace = Memory::new(device, code.workspace)?;
+        let packed = Memory::new(device, code.packing.as_ref().map_or(0, |packing| packing.packed.bytes))?;
+        let packing = code.packing.iter().flat_map(|packing| &packing.dispatches);
         let mut bound = Vec::with_capacity(code.dispatches.len());
-        for dispatch in &code.dispatches {
+        for dispatch in packing.chain(&code.dispatches) {
             let buffer = |operand: &Operand| match *operand {
                 Operand::Input(k) => Ok(self.inputs[k].buffer()),
                 Operand::Output(k) => Ok(self.outputs[k].1.buffer()),
                 Operand::Workspace => Ok(workspace.buffer()),
+                Operand::Packed => Ok(packed.buffer()),
                 Operand::Status => Err(Error::state("a step that checks integers is timed")),
             };
             let buffers = dispatch.operands.iter().map(buffer).collect::<Result<Vec<_>>>()?;

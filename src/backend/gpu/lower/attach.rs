@@ -57,27 +57,32 @@ impl<'a> Attached<'a> {
     /// Adds `fn input<k>(at)` that gives elements of the op's inputs, the first behind its prologue, and for inputs of
     /// which `quads` says so `fn input<k>_4(at)`.
     pub fn inputs(&self, module: &mut Module, quads: &[bool]) {
-        for (k, fact) in self.task.inputs.iter().enumerate() {
-            let in_quads = quads.get(k).copied().unwrap_or(false);
-            let prologue = self.group.prologue.as_ref().filter(|_| k == 0);
-            let name = if prologue.is_some() { "raw0".to_owned() } else { format!("input{k}") };
-            // What a prologue reads may have another type than what it makes.
-            let dtype = prologue.map_or(fact.dtype, Region::anchor_dtype);
-            if in_quads && (fact.shape.len() * dtype.size()).is_multiple_of(16) {
-                module.widen(Operand::Input(k));
-            }
-            module.loader(&name, Operand::Input(k), dtype);
+        for k in 0..self.task.inputs.len() {
+            self.input(module, k, quads.get(k).copied().unwrap_or(false));
+        }
+    }
+
+    /// Adds the same functions of input `k` alone.
+    pub fn input(&self, module: &mut Module, k: usize, in_quads: bool) {
+        let fact = &self.task.inputs[k];
+        let prologue = self.group.prologue.as_ref().filter(|_| k == 0);
+        let name = if prologue.is_some() { "raw0".to_owned() } else { format!("input{k}") };
+        // What a prologue reads may have another type than what it makes.
+        let dtype = prologue.map_or(fact.dtype, Region::anchor_dtype);
+        if in_quads && (fact.shape.len() * dtype.size()).is_multiple_of(16) {
+            module.widen(Operand::Input(k));
+        }
+        module.loader(&name, Operand::Input(k), dtype);
+        if in_quads {
+            module.quad_loader(&format!("{name}_4"), Operand::Input(k), dtype);
+        }
+        if let Some(prologue) = prologue {
+            let text = RegionText::new(module, prologue, self.lead(), "before", Some(dtype), in_quads);
+            let (store, stored) = prologue.stores[0];
+            text.function(module, "prologue", store, stored);
+            module.add("fn input0(at: u32) -> f32 { return prologue(at, raw0(at)); }");
             if in_quads {
-                module.quad_loader(&format!("{name}_4"), Operand::Input(k), dtype);
-            }
-            if let Some(prologue) = prologue {
-                let text = RegionText::new(module, prologue, self.lead(), "before", Some(dtype), in_quads);
-                let (store, stored) = prologue.stores[0];
-                text.function(module, "prologue", store, stored);
-                module.add("fn input0(at: u32) -> f32 { return prologue(at, raw0(at)); }");
-                if in_quads {
-                    module.add("fn input0_4(at: u32) -> vec4<f32> { return prologue_4(at, raw0_4(at)); }");
-                }
+                module.add("fn input0_4(at: u32) -> vec4<f32> { return prologue_4(at, raw0_4(at)); }");
             }
         }
     }

@@ -4,11 +4,14 @@
 mod attach;
 pub mod candidates;
 mod contraction;
+mod cut;
 mod functions;
+mod joints;
 mod library;
 mod matrices;
 mod reduce;
 mod region;
+mod segments;
 pub mod shader;
 mod staging;
 #[cfg(test)]
@@ -29,8 +32,9 @@ use crate::reserve;
 use crate::schedule::{Packed, PlanOptions, Step, StepCode, copies, origin, schedule};
 use crate::shape::Fact;
 use attach::Attached;
-use candidates::{Anchor, Check, Context, Kernel, Task};
-use shader::{Code, Dispatch, Module, Operand, values_struct};
+use candidates::{Anchor, Candidate, Check, Context, Kernel, Task};
+use joints::Joint;
+use shader::{Code, Dispatch, Module, Operand, Packing, values_struct};
 use std::ops::Range;
 
 /// The code of one step.
@@ -43,8 +47,26 @@ pub struct StepKernels {
     pub check: Option<Check>,
     /// Bytes that the dispatches share.
     pub workspace: usize,
+    /// The input that the step reads in a form of its own.
+    pub packed: Option<Packed>,
+    /// What brings it into that form, in each run: none where the prelude has done so.
+    pub packing: Vec<Dispatch>,
     /// What the host computes, instead of dispatches.
     pub host: Option<HostOp>,
+    /// What the step computes, if that is a region and its one dispatch could be shared with others.
+    region: Option<Region>,
+    /// What its dispatch binds, if it is also that of steps behind this one.
+    pub joint: Option<Joint>,
+}
+
+impl StepKernels {
+    /// `code`, with nothing to check.
+    fn new(name: &'static str, code: Code) -> Self {
+        let Code { dispatches, workspace, packing } = code;
+        let (packing, packed) = packing.map_or((Vec::new(), None), |p| (p.dispatches, Some(p.packed)));
+        let (check, host, region, joint) = (None, None, None, None);
+        StepKernels { name, dispatches, check, workspace, packed, packing, host, region, joint }
+    }
 }
 
 /// An op that the host computes.
@@ -63,12 +85,12 @@ impl StepCode for StepKernels {
     }
 
     fn packed(&self) -> &[Packed] {
-        &[]
+        self.packed.as_slice()
     }
 
     fn split_packing(&mut self) -> Self {
-        // It is never asked, as it packs nothing.
-        StepKernels { name: self.name, dispatches: Vec::new(), check: None, workspace: 0, host: None }
+        let code = Code::new(std::mem::take(&mut self.packing), 0);
+        StepKernels { packed: self.packed.clone(), ..StepKernels::new(self.name, code) }
     }
 }
 
@@ -78,7 +100,8 @@ impl StepCode for StepKernels {
 /// When an op has no kernel, sizes overflow or memory runs out.
 pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuProgram> {
     let number = options.target.map_or(0, |target| target.number);
-    let caps = device::get(number)?.facts.caps;
+    let device = device::get(number)?;
+    let caps = device.facts.caps;
     let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Auto);
     let halves = options.target.and_then(|target| Halves::parse(target.halves)).unwrap_or(Halves::Auto);
     let forced = options.force_kernel.as_deref();
@@ -90,10 +113,12 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
         lower(g, group, &context, &mut steps)?;
     }
     for copy in copies(g, fusion, &steps) {
-        let code = region_kernels(&copy.region);
+        let code = region_kernels(&copy.region, &context);
         steps.push(copy.step(g, code));
     }
-    GpuProgram::new(g, schedule(g, fusion, steps, options)?, options)
+    let mut schedule = schedule(g, fusion, steps, options)?;
+    joints::join(&mut schedule, device.facts.bindings);
+    GpuProgram::new(g, schedule, options)
 }
 
 /// # Errors
@@ -116,11 +141,12 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     let Some(anchor) = group.anchor else {
         let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
         let (inputs, outputs) = (group.inputs.clone(), group.outputs.clone());
-        let code = region_kernels(region);
-        // Only a single dispatch may write over what it reads.
-        steps.push(match code.dispatches.len() {
-            0 | 1 => Step::of_region(g, code, region, inputs, outputs, &group.nodes),
-            _ => Step::new(g, code, inputs, outputs, &group.nodes),
+        let code = region_kernels(region, context);
+        // Of several dispatches none may write over what it reads, unless they are parts that read each its own.
+        let in_place = region.reductions.is_empty() || code.dispatches.len() < 2;
+        steps.push(match in_place {
+            true => Step::of_region(g, code, region, inputs, outputs, &group.nodes),
+            false => Step::new(g, code, inputs, outputs, &group.nodes),
         });
         return Ok(());
     };
@@ -142,36 +168,16 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
         _ => {}
     }
     let code = match kernel {
-        Kernel::Own(name, code) => named_code(name, code),
+        Kernel::Own(name, code) => StepKernels::new(name, code),
         Kernel::Host => {
             let host = HostOp { op: node.op.clone(), inputs: inputs.clone(), output: node.fact.clone() };
-            StepKernels { name: "host", dispatches: Vec::new(), check: None, workspace: 0, host: Some(host) }
+            StepKernels { host: Some(host), ..StepKernels::new("host", Code::default()) }
         }
-        Kernel::Elementwise(anchor) => match candidates::fastest(&attached, context, |found| {
-            if !tune::is_asked()? {
-                return Ok(None);
-            }
-            let device = device::get(context.number)?;
-            let plain = || by_elements(&attached, &anchor);
-            let facts = |nodes: &[NodeId]| nodes.iter().map(|&n| g.fact(n).clone()).collect();
-            let (inputs, outputs) = (facts(&group.inputs), facts(&group.outputs));
-            let what = format!(
-                "{:?} {:?} {inputs:?} {outputs:?} {:?} {:?} {:?} {} {}",
-                node.op,
-                node.operands,
-                group.prologue,
-                group.region,
-                context.precision,
-                context.tier.name(),
-                context.halves.name()
-            );
-            let operands = node.operands;
-            tune::fastest(&tune::Question { device: &device, what, inputs, outputs, operands, plain: &plain }, found)
-        })
-        .map_err(named)?
-        {
-            Some((name, code)) => named_code(name, code),
-            None => by_elements(&attached, &anchor),
+        Kernel::Elementwise(anchor) => match cut::of_group(g, group, &attached.task, limit(context)) {
+            // A check tells the position of what is bad in the whole.
+            Some(parts) if anchor.check.is_none() => in_parts(&parts, &attached.task, context).map_err(named)?,
+            _ => heavy(&attached, &anchor, context, |found| timed(g, group, &attached, &anchor, context, found))
+                .map_err(named)?,
         },
     };
     let mut step = Step::new(g, code, group.inputs.clone(), group.outputs.clone(), &group.nodes);
@@ -180,14 +186,81 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     Ok(())
 }
 
-fn named_code(name: &'static str, code: Code) -> StepKernels {
-    StepKernels { name, dispatches: code.dispatches, check: None, workspace: code.workspace, host: None }
+/// The most bytes that a dispatch binds of one tensor.
+fn limit(context: &Context) -> usize {
+    usize::try_from(context.caps.tensor_bytes).unwrap_or(usize::MAX)
 }
 
-fn region_kernels(region: &Region) -> StepKernels {
-    let mut code = reduce::of_region(region);
-    code.dispatches.splice(0..0, region::stores(region));
-    named_code("region", code)
+fn region_kernels(region: &Region, context: &Context) -> StepKernels {
+    let code = |region: &Region| {
+        let mut code = reduce::of_region(region);
+        code.dispatches.splice(0..0, region::stores(region));
+        code
+    };
+    let whole = match cut::of_region(region, limit(context)) {
+        Some(parts) => cut::joined(parts.into_iter().map(|(part, windows)| (code(&part), windows))),
+        None => code(region),
+    };
+    StepKernels { region: Some(region.clone()), ..StepKernels::new("region", whole) }
+}
+
+/// A heavy op by its fastest kernel; `timed` is asked as in [`candidates::fastest`].
+fn heavy(
+    attached: &Attached,
+    anchor: &Anchor,
+    context: &Context,
+    timed: impl FnOnce(&[Candidate]) -> Result<Option<String>>,
+) -> Result<StepKernels> {
+    Ok(match candidates::fastest(attached, context, timed)? {
+        Some((name, code)) => StepKernels::new(name, code),
+        None => by_elements(attached, anchor),
+    })
+}
+
+/// A heavy op in parts, none of which is timed.
+fn in_parts(parts: &[cut::Part], whole: &Task, context: &Context) -> Result<StepKernels> {
+    let mut name = None;
+    let code = |part: &cut::Part| {
+        let task = Task { op: whole.op, inputs: &part.inputs, output: &part.output, operands: whole.operands };
+        let Kernel::Elementwise(anchor) = candidates::of(&task)? else {
+            return Err(Error::state("a part of an op has no kernel of the op's kind"));
+        };
+        let kernels = heavy(&Attached::new(task, &part.group), &anchor, context, |_| Ok(None))?;
+        name.get_or_insert(kernels.name);
+        let packing = kernels.packed.map(|packed| Packing { dispatches: kernels.packing, packed });
+        let code = Code { packing, ..Code::new(kernels.dispatches, kernels.workspace) };
+        Ok((code, part.windows.clone()))
+    };
+    let codes = parts.iter().map(code).collect::<Result<Vec<_>>>()?;
+    Ok(StepKernels::new(name.unwrap_or("region"), cut::joined(codes.into_iter())))
+}
+
+/// The name of the fastest of `found`, if a user asks that kernels are timed.
+fn timed(
+    g: &Graph,
+    group: &Group,
+    attached: &Attached,
+    anchor: &Anchor,
+    context: &Context,
+    found: &[Candidate],
+) -> Result<Option<String>> {
+    if !tune::is_asked()? {
+        return Ok(None);
+    }
+    let device = device::get(context.number)?;
+    let plain = || by_elements(attached, anchor);
+    let facts = |nodes: &[NodeId]| nodes.iter().map(|&n| g.fact(n).clone()).collect();
+    let (inputs, outputs) = (facts(&group.inputs), facts(&group.outputs));
+    let Task { op, operands, .. } = attached.task;
+    let what = format!(
+        "{op:?} {operands:?} {inputs:?} {outputs:?} {:?} {:?} {:?} {} {}",
+        group.prologue,
+        group.region,
+        context.precision,
+        context.tier.name(),
+        context.halves.name()
+    );
+    tune::fastest(&tune::Question { device: &device, what, inputs, outputs, operands, plain: &plain }, found)
 }
 
 /// An op with what is attached to it, an element of its output an invocation.
@@ -200,7 +273,8 @@ fn by_elements(attached: &Attached, anchor: &Anchor) -> StepKernels {
         dispatches.push(attached.elementwise(module, false));
         dispatches.extend(anchor.check.map(|check| witness(&attached.task, check)));
     }
-    StepKernels { name: anchor.name, dispatches, check: anchor.check, workspace: 0, host: None }
+    let code = Code::new(dispatches, 0);
+    StepKernels { check: anchor.check, ..StepKernels::new(anchor.name, code) }
 }
 
 /// Adds an anchor's text, with what it calls besides its inputs.

@@ -137,13 +137,13 @@ pub fn dispatches(space: &Space, fold: &Fold, define: impl Fn(&mut Module)) -> C
     if count <= FEW {
         let one_by_one =
             format!("  for (var i = 0u; i < {count}u; i = i + 1u) {{ total = joined(total, term(output, i)); }}\n");
-        return Code { dispatches: vec![finish(begin(), fold, outputs, &one_by_one)], workspace: 0 };
+        return Code::new(vec![finish(begin(), fold, outputs, &one_by_one)], 0);
     }
     let cut = space.cut();
     let mut module = begin();
     if cut.parts == 1 && !narrow {
         let stores = fold.stores(&mut module);
-        return Code { dispatches: vec![tree(module, space, cut, &stores)], workspace: 0 };
+        return Code::new(vec![tree(module, space, cut, &stores)], 0);
     }
     let stride = cut.parts * outputs;
     let stores: String = (0..fold.fields.len())
@@ -167,7 +167,7 @@ pub fn dispatches(space: &Space, fold: &Fold, define: impl Fn(&mut Module)) -> C
         fields.join(", ")
     );
     let second = finish(module, fold, outputs, &combined);
-    Code { dispatches: vec![first, second], workspace: stride * fold.fields.len() * 4 }
+    Code::new(vec![first, second], stride * fold.fields.len() * 4)
 }
 
 /// The type of a lane of `dtype` in memory of its own.

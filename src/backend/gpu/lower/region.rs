@@ -11,7 +11,7 @@ use std::fmt::Write;
 pub struct RegionText<'a> {
     region: &'a Region,
     /// Tells its functions from other regions'.
-    name: &'static str,
+    name: String,
     code: String,
     /// What stands before the type of a lane of the heavy op, if the region is attached to one.
     anchor: Option<DType>,
@@ -31,9 +31,13 @@ enum Quad {
 /// Whether `region` can be computed in quads: elements 4k to 4k + 3 lie in one row, or all operands are read in order.
 pub fn takes_quads(region: &Region) -> bool {
     let row = region.shape.last().copied().unwrap_or(1);
-    let in_order = |strides: &[usize]| region.is_straight(strides) || is_scalar(strides, &region.shape);
     region.shape.len().is_multiple_of(4)
-        && (row.is_multiple_of(4) || region.operands.iter().all(|o| in_order(&o.strides)))
+        && (row.is_multiple_of(4) || region.operands.iter().all(|o| is_in_order(region, &o.strides)))
+}
+
+/// Whether an operand of these strides is read in the order in which it lies, or is one element.
+pub fn is_in_order(region: &Region, strides: &[usize]) -> bool {
+    region.is_straight(strides) || is_scalar(strides, &region.shape)
 }
 
 fn is_scalar(strides: &[usize], shape: &[usize]) -> bool {
@@ -41,34 +45,15 @@ fn is_scalar(strides: &[usize], shape: &[usize]) -> bool {
 }
 
 /// Elements of an operand of these strides.
-fn elements(strides: &[usize], shape: &[usize]) -> usize {
+pub fn elements(strides: &[usize], shape: &[usize]) -> usize {
     1 + strides.iter().zip(shape).map(|(s, n)| s * n.saturating_sub(1)).sum::<usize>()
 }
 
 impl<'a> RegionText<'a> {
-    /// Adds the loaders of the region's operands, which are the step's inputs from `first` on, to `module`. `name` tells
-    /// them from other regions'; `anchor` is the type of the heavy op's values, if the region is attached to one. With
-    /// `quads` there will be functions of four elements.
-    pub fn new(
-        module: &mut Module,
-        region: &'a Region,
-        first: usize,
-        name: &'static str,
-        anchor: Option<DType>,
-        quads: bool,
-    ) -> Self {
+    /// The text of `region`. `name` tells its functions from other regions'; `anchor` is the type of the heavy op's values, if
+    /// the region is attached to one. With `quads` there will be functions of four elements.
+    pub fn of(region: &'a Region, name: &str, anchor: Option<DType>, quads: bool) -> Self {
         debug_assert!(!quads || takes_quads(region));
-        for (k, operand) in region.operands.iter().enumerate() {
-            let (at, strides) = (Operand::Input(first + k), &operand.strides);
-            let bytes = elements(strides, &region.shape) * operand.dtype.size();
-            if quads && bytes.is_multiple_of(16) && !is_scalar(strides, &region.shape) {
-                module.widen(at);
-            }
-            module.loader(&format!("{name}{k}"), at, operand.dtype);
-            if quads {
-                module.quad_loader(&format!("{name}{k}_4"), at, operand.dtype);
-            }
-        }
         let mut code = String::new();
         for (i, instruction) in region.code.iter().enumerate() {
             let args: Vec<String> = instruction
@@ -80,18 +65,101 @@ impl<'a> RegionText<'a> {
             let value = functions::apply(instruction, &args);
             let _ = writeln!(code, "  let r{i}: {} = {value};", lane_type(instruction.dtype));
         }
-        RegionText { region, name, code, anchor, quads }
+        RegionText { region, name: name.to_owned(), code, anchor, quads }
+    }
+
+    /// As [`RegionText::of`], with the loaders of its operands, which are the step's inputs from `first` on, in `module`.
+    pub fn new(
+        module: &mut Module,
+        region: &'a Region,
+        first: usize,
+        name: &str,
+        anchor: Option<DType>,
+        quads: bool,
+    ) -> Self {
+        let text = Self::of(region, name, anchor, quads);
+        let operands: Vec<Operand> = (first..first + region.operands.len()).map(Operand::Input).collect();
+        text.widen(module, &operands);
+        text.loaders(module, &operands);
+        text
+    }
+
+    /// Declares those of `operands`, which are the region's, as arrays of vectors that are read in vectors. No text names them
+    /// yet.
+    pub fn widen(&self, module: &mut Module, operands: &[Operand]) {
+        let region = self.region;
+        for (operand, &at) in region.operands.iter().zip(operands) {
+            let bytes = elements(&operand.strides, &region.shape) * operand.dtype.size();
+            if self.quads && bytes.is_multiple_of(16) && !is_scalar(&operand.strides, &region.shape) {
+                module.widen(at);
+            }
+        }
+    }
+
+    /// Adds `fn <name><k>(at: u32)` that gives an element of operand k, by its place in memory, which is `operands[k]`, and in
+    /// quads `fn <name><k>_4(at: u32)`.
+    pub fn loaders(&self, module: &mut Module, operands: &[Operand]) {
+        let name = &self.name;
+        for (k, (operand, &at)) in self.region.operands.iter().zip(operands).enumerate() {
+            module.loader(&format!("{name}{k}"), at, operand.dtype);
+            if self.quads {
+                module.quad_loader(&format!("{name}{k}_4"), at, operand.dtype);
+            }
+        }
     }
 
     /// Statements that cut `at` into coordinates, if an operand's place depends on them.
-    fn coordinates(&self) -> String {
+    pub fn coordinates(&self) -> String {
         let region = self.region;
-        let in_order =
-            |o: &crate::fusion::region::Operand| region.is_straight(&o.strides) || is_scalar(&o.strides, &region.shape);
-        match region.operands.iter().all(in_order) {
+        match region.operands.iter().all(|o| is_in_order(region, &o.strides)) {
             true => String::new(),
             false => coordinates("at", &region.shape, "c"),
         }
+    }
+
+    /// The place of an operand's element that belongs to element `at`, behind [`RegionText::coordinates`].
+    fn place(&self, strides: &[usize]) -> String {
+        match self.region.is_straight(strides) {
+            true => "at".to_owned(),
+            false => offset(&self.region.shape, strides, "c"),
+        }
+    }
+
+    /// Expressions of the elements of all operands that belong to element `at`, behind [`RegionText::coordinates`].
+    pub fn values(&self) -> Vec<String> {
+        let operands = self.region.operands.iter().enumerate();
+        operands.map(|(k, o)| format!("{}{k}({})", self.name, self.place(&o.strides))).collect()
+    }
+
+    /// The same of the four elements from `at` on.
+    pub fn quad_values(&self) -> Vec<String> {
+        let name = &self.name;
+        let operands = self.region.operands.iter().enumerate();
+        let value = |(k, operand): (usize, &crate::fusion::region::Operand)| {
+            let lane = lane_type(operand.dtype);
+            match self.quad(&operand.strides, self.place(&operand.strides)) {
+                Quad::Vector(at) => format!("{name}{k}_4({at})"),
+                Quad::Same(at) => format!("vec4<{lane}>({name}{k}({at}))"),
+                Quad::Steps(at, step) => {
+                    let parts = (0..4).map(|e| format!("{name}{k}({at} + {}u)", e * step));
+                    format!("vec4<{lane}>({})", parts.collect::<Vec<_>>().join(", "))
+                }
+            }
+        };
+        operands.map(value).collect()
+    }
+
+    /// Adds `fn <name>_code(x0, x1, …[, anchor]) -> <result>`, which gives `value`.
+    pub fn code(&self, module: &mut Module, result: &str, value: &str) {
+        let operands = self.region.operands.iter().enumerate();
+        let mut parameters: Vec<String> = operands.map(|(k, o)| format!("x{k}: {}", lane_type(o.dtype))).collect();
+        parameters.extend(self.anchor.map(|dtype| format!("anchor: {}", lane_type(dtype))));
+        module.add(&format!(
+            "fn {}_code({}) -> {result} {{\n{}  return {value};\n}}",
+            self.name,
+            parameters.join(", "),
+            self.code
+        ));
     }
 
     /// Adds `fn <name>_code(x0, x1, …[, anchor]) -> <result>`, and the functions that call it at elements: `fn
@@ -100,22 +168,10 @@ impl<'a> RegionText<'a> {
     fn functions(&self, module: &mut Module, function: &str, result: &str, value: &str, many: &str) {
         let Self { region, name, .. } = self;
         let lane = self.anchor.map(lane_type);
-        let operands = region.operands.iter().enumerate();
-        let mut parameters: Vec<String> = operands.map(|(k, o)| format!("x{k}: {}", lane_type(o.dtype))).collect();
-        parameters.extend(lane.map(|lane| format!("anchor: {lane}")));
-        module.add(&format!(
-            "fn {name}_code({}) -> {result} {{\n{}  return {value};\n}}",
-            parameters.join(", "),
-            self.code
-        ));
+        self.code(module, result, value);
         let parameter = |of: &dyn Fn(&str) -> String| lane.map(|l| format!(", anchor: {}", of(l))).unwrap_or_default();
         let coordinates = self.coordinates();
-        let at = |strides: &[usize]| match region.is_straight(strides) {
-            true => "at".to_owned(),
-            false => offset(&region.shape, strides, "c"),
-        };
-        let mut args: Vec<String> =
-            region.operands.iter().enumerate().map(|(k, o)| format!("{name}{k}({})", at(&o.strides))).collect();
+        let mut args = self.values();
         args.extend(lane.map(|_| "anchor".to_owned()));
         module.add(&format!(
             "fn {function}(at: u32{}) -> {result} {{\n{coordinates}  return {name}_code({});\n}}",
@@ -125,31 +181,26 @@ impl<'a> RegionText<'a> {
         if !self.quads {
             return;
         }
-        let mut loads = String::new();
-        let mut places = Vec::new();
-        for (k, operand) in region.operands.iter().enumerate() {
-            let lane = lane_type(operand.dtype);
-            let value = match self.quad(&operand.strides, at(&operand.strides)) {
-                Quad::Vector(at) => format!("{name}{k}_4({at})"),
-                Quad::Same(at) => format!("vec4<{lane}>({name}{k}({at}))"),
-                Quad::Steps(at, step) => {
-                    let parts = (0..4).map(|e| format!("{name}{k}({at} + {}u)", e * step));
-                    format!("vec4<{lane}>({})", parts.collect::<Vec<_>>().join(", "))
-                }
-            };
-            let _ = writeln!(loads, "  let x{k} = {value};");
-            places.push(format!("x{k}"));
-        }
+        let loads = self.quad_values().into_iter().enumerate();
+        let loads: String = loads.map(|(k, value)| format!("  let x{k} = {value};\n")).collect();
+        let mut places: Vec<String> = (0..region.operands.len()).map(|k| format!("x{k}")).collect();
         places.extend(lane.map(|_| "anchor".to_owned()));
-        let calls = (0..4).map(|e| {
-            let args: Vec<String> = places.iter().map(|x| format!("{x}[{e}]")).collect();
-            format!("{name}_code({})", args.join(", "))
-        });
         module.add(&format!(
             "fn {function}_4(at: u32{}) -> {many} {{\n{coordinates}{loads}  return {many}({});\n}}",
             parameter(&|lane| format!("vec4<{lane}>")),
-            calls.collect::<Vec<_>>().join(", ")
+            (0..4).map(|e| self.call(&places, e)).collect::<Vec<_>>().join(", ")
         ));
+    }
+
+    /// What tells its functions from other regions'.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A call of `<name>_code` with element `e` of each of `vectors`.
+    pub fn call(&self, vectors: &[String], e: usize) -> String {
+        let args: Vec<String> = vectors.iter().map(|x| format!("{x}[{e}]")).collect();
+        format!("{}_code({})", self.name, args.join(", "))
     }
 
     fn quad(&self, strides: &[usize], at: String) -> Quad {
@@ -180,8 +231,7 @@ impl<'a> RegionText<'a> {
 
     /// Adds `fn <function>(at: u32[, anchor]) -> <structure>` that gives `values` as its fields.
     pub fn results(&self, module: &mut Module, function: &str, structure: &str, values: &[(Arg, DType)]) {
-        let values: Vec<String> = values.iter().map(|&(arg, dtype)| argument(arg, dtype)).collect();
-        self.functions(module, function, structure, &format!("{structure}({})", values.join(", ")), "Quad");
+        self.functions(module, function, structure, &fields(structure, values), "Quad");
     }
 
     /// Adds `fn <function>(at: u32[, anchor])` that gives one value, and what gives four in quads.
@@ -189,6 +239,12 @@ impl<'a> RegionText<'a> {
         let lane = lane_type(dtype);
         self.functions(module, function, lane, &argument(arg, dtype), &format!("vec4<{lane}>"));
     }
+}
+
+/// A `structure` of `values`.
+pub fn fields(structure: &str, values: &[(Arg, DType)]) -> String {
+    let values: Vec<String> = values.iter().map(|&(arg, dtype)| argument(arg, dtype)).collect();
+    format!("{structure}({})", values.join(", "))
 }
 
 fn argument(arg: Arg, dtype: DType) -> String {

@@ -5,7 +5,9 @@
 
 use super::library;
 use crate::dtype::DType;
+use crate::schedule::Packed;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Invocations of a workgroup.
 pub const WORKGROUP: u32 = 64;
@@ -23,6 +25,8 @@ pub enum Operand {
     Status,
     /// Memory that the dispatches of the step share while it runs.
     Workspace,
+    /// An input in the form into which the step packs it.
+    Packed,
 }
 
 /// One dispatch: a shader, what it is bound to and how many workgroups run.
@@ -34,6 +38,8 @@ pub struct Dispatch {
     pub operands: Vec<Operand>,
     /// Workgroups along two axes.
     pub groups: [u32; 2],
+    /// The bytes of operands that are bound, of those that are not bound whole.
+    pub windows: Vec<(Operand, Range<usize>)>,
 }
 
 /// Dispatches, and the bytes of the workspace that they share.
@@ -43,6 +49,25 @@ pub struct Code {
     pub dispatches: Vec<Dispatch>,
     /// Bytes of the workspace.
     pub workspace: usize,
+    /// What comes before them, where the step packs an input.
+    pub packing: Option<Packing>,
+}
+
+/// Dispatches that bring an input into the form that the step reads instead. They depend on nothing else, so that a form is
+/// kept as long as the input is.
+#[derive(Clone, Debug)]
+pub struct Packing {
+    /// In order. They write [`Operand::Packed`].
+    pub dispatches: Vec<Dispatch>,
+    /// Which input, and its form.
+    pub packed: Packed,
+}
+
+impl Code {
+    /// Dispatches that pack nothing and share `workspace` bytes.
+    pub fn new(dispatches: Vec<Dispatch>, workspace: usize) -> Self {
+        Code { dispatches, workspace, packing: None }
+    }
 }
 
 /// The WGSL type of lanes of `dtype`.
@@ -206,7 +231,7 @@ impl Module {
         }
         let _ = writeln!(text, "const COLUMNS: u32 = {columns}u;");
         text.push_str(&self.body);
-        Dispatch { text, operands: self.operands, groups: folded }
+        Dispatch { text, operands: self.operands, groups: folded, windows: Vec::new() }
     }
 
     /// Frames `fn value(at: u32) -> Values`, whose field `v<k>` is element `at` of store `k`: every invocation computes

@@ -102,7 +102,7 @@ fn timed<'a>(question: &Question, candidates: &'a [Candidate]) -> Result<&'a str
     if plain.check.is_some() {
         return Ok("plain");
     }
-    let plain = Code { dispatches: plain.dispatches, workspace: plain.workspace };
+    let plain = Code::new(plain.dispatches, plain.workspace);
     let mut best = (trial.time("plain", &plain, 1)?, "plain");
     let expected = trial.outputs()?;
     let cheapest = candidates.iter().map(|c| c.cost).fold(f64::INFINITY, f64::min);

@@ -115,7 +115,7 @@ pub fn dispatches(
         1 => half,
         _ => 2 * half,
     };
-    Code { dispatches, workspace: (first + words) * 4 }
+    Code::new(dispatches, (first + words) * 4)
 }
 
 /// The op.

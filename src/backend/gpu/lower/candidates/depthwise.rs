@@ -136,7 +136,7 @@ fn by_rows(attached: &Attached, g: &Geometry, pass: Pass) -> Code {
     }
     text.push('}');
     module.add(&text);
-    Code { dispatches: vec![module.finish(count.div_ceil(WORKGROUP as usize))], workspace: 0 }
+    Code::new(vec![module.finish(count.div_ceil(WORKGROUP as usize))], 0)
 }
 
 /// The filters' gradient.

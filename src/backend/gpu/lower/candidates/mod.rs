@@ -181,7 +181,7 @@ fn concat(task: &Task) -> Result<Kernel> {
         let anchor = data::concat(task, inputs.clone())?;
         dispatches.extend(super::elementwise(task, &anchor, inputs));
     }
-    Ok(Kernel::Own("concat", Code { dispatches, workspace: 0 }))
+    Ok(Kernel::Own("concat", Code::new(dispatches, 0)))
 }
 
 fn channel_stats(task: &Task) -> Kernel {

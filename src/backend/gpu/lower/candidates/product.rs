@@ -258,7 +258,7 @@ fn build(
             code.dispatches.push(dispatch(module, c, form, element, Split::whole(c.inner), caps)?);
             continue;
         }
-        workspace_writer(&mut module, c.stores_quads);
+        writer(&mut module, Operand::Workspace, c.stores_quads);
         code.dispatches.push(dispatch(module, c, form, element, split, caps)?);
         code.dispatches.push(summed(attached, c, split));
         code.workspace = code.workspace.max(split.parts * c.elements * 4);
@@ -283,9 +283,8 @@ fn dispatch(
     })
 }
 
-/// Adds `put`, or `put_4`, that stores in the workspace as it is.
-pub fn workspace_writer(module: &mut Module, quads: bool) {
-    let at = Operand::Workspace;
+/// Adds `put`, or `put_4`, that stores in `at`, which is the step's own, as it is.
+pub fn writer(module: &mut Module, at: Operand, quads: bool) {
     if quads {
         module.widen(at);
         let store = module.store_quad(at, DType::F32, "at", &[0, 1, 2, 3].map(|e| format!("x[{e}]")));

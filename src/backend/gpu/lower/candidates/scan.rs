@@ -88,5 +88,5 @@ pub fn kernel(task: &Task) -> Result<Kernel> {
     );
     dispatches.push(frame(module, lines * blocks, &body));
     let workspace = if blocks > 1 { lines * blocks * 4 } else { 0 };
-    Ok(Kernel::Own("scan", Code { dispatches, workspace }))
+    Ok(Kernel::Own("scan", Code::new(dispatches, workspace)))
 }

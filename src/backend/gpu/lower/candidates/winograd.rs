@@ -1,19 +1,21 @@
 //! Convolutions by 3×3 filters of stride 1 over tiles of 2×2 (Winograd 1980; Lavin and Gray 2016): 16 products for the 36 of
-//! the definition. Tiles of 4×4 pixels and the filters are transformed into the workspace, one batch of 16 products of
-//! matrices follows, and tiles of its results are transformed back. The filters' gradient has the outputs' gradient in place
-//! of the filters, and sums over tiles. All three interpolate at 0, 1, −1 and infinity.
+//! the definition. Tiles of 4×4 pixels are transformed into the workspace, the filters into memory of their own, which is kept
+//! as long as they stay; one batch of 16 products of matrices follows, and tiles of its results are transformed back. The
+//! filters' gradient has the outputs' gradient in place of the filters, and sums over tiles. All three interpolate at 0, 1, −1
+//! and infinity.
 
 use super::conv2d::{Geometry, Pass};
-use super::product::{self, FORMS, Means, workspace_writer};
+use super::product::{self, FORMS, Means, writer};
 use super::{Candidate, Context};
 use crate::backend::gpu::caps::{Tier, Vendor};
 use crate::backend::gpu::lower::attach::Attached;
 use crate::backend::gpu::lower::contraction::{Contraction, Side, Split, Tile, matrix_side, tiled};
-use crate::backend::gpu::lower::shader::{Code, Dispatch, Module, Operand, WORKGROUP};
+use crate::backend::gpu::lower::shader::{Code, Dispatch, Module, Operand, Packing, WORKGROUP};
 use crate::backend::gpu::lower::staging::Element;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::precision::Precision;
+use crate::schedule::{Packed, PackedLayout};
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -83,26 +85,40 @@ impl Tiles {
         images * self.across[0] * self.across[1]
     }
 
-    /// First elements of the tiles, of what they are multiplied with, and of the products, and all elements.
+    /// First elements of the tiles, of the gradients that they are multiplied with, and of the products, and all elements of
+    /// the workspace.
     fn layout(&self) -> [usize; 4] {
         let [channels, others] = [self.source[2], self.result[2]];
         let tiles = self.tiles(self.images);
-        let (factors, products) = match self.pass {
+        let (grads, products) = match self.pass {
             Pass::FilterGrad => (tiles * others, self.turns() * self.split.parts * channels * others),
-            _ => (channels * others, tiles * others),
+            _ => (0, tiles * others),
         };
-        let sizes = [tiles * channels, factors, products].map(|n| n * POINTS);
+        let sizes = [tiles * channels, grads, products].map(|n| n * POINTS);
         [0, sizes[0], sizes[0] + sizes[1], sizes.iter().sum()]
+    }
+
+    /// Elements of the transformed filters, which lie apart: they stay where the filters do.
+    fn filters(&self) -> usize {
+        match self.pass {
+            Pass::FilterGrad => 0,
+            _ => POINTS * self.g.in_c * self.g.out_c,
+        }
+    }
+
+    /// Elements of all that is transformed, and of the products.
+    fn elements(&self) -> usize {
+        self.layout()[3] + self.filters()
     }
 
     /// The products of a turn.
     fn contraction(&self, turn: usize) -> Contraction {
-        let [first, factors, products, _] = self.layout();
+        let [first, grads, products, _] = self.layout();
         let [channels, others] = [self.source[2], self.result[2]];
         let tiles = self.tiles(self.turn(turn).len());
-        let side = |base: usize, step: usize, [lines, line_step, inner_step]: [usize; 3]| Side {
+        let side = |reader, base: usize, step: usize, [lines, line_step, inner_step]: [usize; 3]| Side {
             text: matrix_side("", &format!("{base}u + batch * {step}u"), lines, line_step, inner_step),
-            reader: "work",
+            reader,
             along_lines: line_step == 1,
             quads: true,
         };
@@ -110,21 +126,21 @@ impl Tiles {
             Pass::Forward => (
                 tiles,
                 channels,
-                side(first, tiles * channels, [tiles, channels, 1]),
-                side(factors, channels * others, [others, 1, others]),
+                side("work", first, tiles * channels, [tiles, channels, 1]),
+                side("filters", 0, channels * others, [others, 1, others]),
             ),
             // The filters stay as they lie: the channels of the image are their lines.
             Pass::InputGrad => (
                 tiles,
                 channels,
-                side(first, tiles * channels, [tiles, channels, 1]),
-                side(factors, channels * others, [others, channels, 1]),
+                side("work", first, tiles * channels, [tiles, channels, 1]),
+                side("filters", 0, channels * others, [others, channels, 1]),
             ),
             Pass::FilterGrad => (
                 channels,
                 tiles,
-                side(first, tiles * channels, [channels, 1, channels]),
-                side(factors, tiles * others, [others, 1, others]),
+                side("work", first, tiles * channels, [channels, 1, channels]),
+                side("work", grads, tiles * others, [others, 1, others]),
             ),
         };
         let elements = POINTS * rows * others;
@@ -165,7 +181,7 @@ pub fn candidate<'a>(attached: &'a Attached<'a>, context: &'a Context<'a>) -> Re
     let mut tiles = Tiles::new(g, pass);
     let bytes = if context.caps.vendor == Vendor::Software { BYTES_SOFTWARE } else { BYTES };
     let limit = bytes.min(context.caps.tensor_bytes as usize);
-    while tiles.layout()[3] > limit / 4 && tiles.images > 1 {
+    while tiles.elements() > limit / 4 && tiles.images > 1 {
         tiles.images = tiles.images.div_ceil(2);
     }
     let mut best: Option<f64> = None;
@@ -185,11 +201,11 @@ pub fn candidate<'a>(attached: &'a Attached<'a>, context: &'a Context<'a>) -> Re
             (tiles.tile, tiles.split) = (tile, split);
         }
     }
-    let Some(products) = best.filter(|_| tiles.layout()[3] <= limit / 4 && tiles.turns() <= TURNS) else {
+    let Some(products) = best.filter(|_| tiles.elements() <= limit / 4 && tiles.turns() <= TURNS) else {
         return Ok(None);
     };
     let speed = context.caps.speed();
-    let moved = 2 * tiles.layout()[3] * 4 * tiles.turns();
+    let moved = 2 * tiles.elements() * 4 * tiles.turns();
     let cost = products * tiles.turns() as f64 + moved as f64 / (speed.units * speed.bytes) + 3.0 * speed.dispatch;
     let build = move || Ok(build(attached, &tiles, context));
     Ok(Some(Candidate { name: NAME, cost, build: Box::new(build) }))
@@ -197,18 +213,20 @@ pub fn candidate<'a>(attached: &'a Attached<'a>, context: &'a Context<'a>) -> Re
 
 fn build(attached: &Attached, tiles: &Tiles, context: &Context) -> Code {
     let mut dispatches = Vec::new();
-    if tiles.pass != Pass::FilterGrad {
-        dispatches.push(filters(attached, tiles));
-    }
     for turn in 0..tiles.turns() {
         dispatches.push(pixels(attached, tiles, turn));
         if tiles.pass == Pass::FilterGrad {
             dispatches.push(grads(attached, tiles, turn));
         }
         let mut module = Module::new();
-        workspace_writer(&mut module, true);
+        writer(&mut module, Operand::Workspace, true);
         module.loader("work", Operand::Workspace, DType::F32);
         module.quad_loader("work_4", Operand::Workspace, DType::F32);
+        if tiles.pass != Pass::FilterGrad {
+            module.widen(Operand::Packed);
+            module.loader("filters", Operand::Packed, DType::F32);
+            module.quad_loader("filters_4", Operand::Packed, DType::F32);
+        }
         let c = tiles.contraction(turn);
         let split = if tiles.split.parts > 1 {
             // A turn of fewer images has as many parts, of which some may be empty.
@@ -224,7 +242,13 @@ fn build(attached: &Attached, tiles: &Tiles, context: &Context) -> Code {
     if tiles.pass == Pass::FilterGrad {
         dispatches.push(tap_sums(attached, tiles));
     }
-    Code { dispatches, workspace: tiles.layout()[3] * 4 }
+    let packing = (tiles.pass != Pass::FilterGrad).then(|| {
+        let turned = usize::from(tiles.pass == Pass::InputGrad);
+        let layout = PackedLayout::new(NAME, [tiles.g.in_c, tiles.g.out_c, turned]);
+        let packed = Packed { operand: 1, bytes: tiles.filters() * 4, layout };
+        Packing { dispatches: vec![filters(attached, tiles)], packed }
+    });
+    Code { packing, ..Code::new(dispatches, tiles.layout()[3] * 4) }
 }
 
 /// Prints M x Mᵀ of the values `<from><i>_<j>`, as `<to><i>_<j>`.
@@ -314,8 +338,8 @@ fn pixels(attached: &Attached, tiles: &Tiles, turn: usize) -> Dispatch {
     let channels = tiles.source[2];
     let count = tiles.tiles(images.len());
     let mut module = Module::new();
-    attached.inputs(&mut module, &[true]);
-    workspace_writer(&mut module, true);
+    attached.input(&mut module, 0, true);
+    writer(&mut module, Operand::Workspace, true);
     let body = format!(
         "{}{}{}{}",
         tile_of(channels, tiles.across),
@@ -332,8 +356,8 @@ fn grads(attached: &Attached, tiles: &Tiles, turn: usize) -> Dispatch {
     let channels = tiles.result[2];
     let count = tiles.tiles(images.len());
     let mut module = Module::new();
-    attached.inputs(&mut module, &[false, true]);
-    workspace_writer(&mut module, true);
+    attached.input(&mut module, 1, true);
+    writer(&mut module, Operand::Workspace, true);
     let body = format!(
         "{}{}{}{}",
         tile_of(channels, tiles.across),
@@ -348,15 +372,15 @@ fn grads(attached: &Attached, tiles: &Tiles, turn: usize) -> Dispatch {
 fn filters(attached: &Attached, tiles: &Tiles) -> Dispatch {
     let size = tiles.g.in_c * tiles.g.out_c;
     let mut module = Module::new();
-    attached.inputs(&mut module, &[false, true]);
-    workspace_writer(&mut module, true);
+    attached.input(&mut module, 1, true);
+    writer(&mut module, Operand::Packed, true);
     let mut body = "  let pair = at * 4u;\n".to_owned();
     for k in 0..9 {
         let tap = if tiles.pass == Pass::InputGrad { 8 - k } else { k };
         let _ = writeln!(body, "  let x{}_{} = input1_4({}u + pair);", k / 3, k % 3, tap * size);
     }
     body.push_str(&sandwich(TAPS, "x", "u"));
-    body.push_str(&points_stored(tiles.layout()[1], size, "pair"));
+    body.push_str(&points_stored(0, size, "pair"));
     each(module, size / 4, &body)
 }
 

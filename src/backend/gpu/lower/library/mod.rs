@@ -1,20 +1,32 @@
-//! The functions of `library.wgsl`, for kernels that call them.
+//! Functions that kernels call, by subject in the `.wgsl` files beside this one. Each is its own text: a kernel carries those
+//! that it calls, and those that they call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-const TEXT: &str = include_str!("library.wgsl");
+const TEXTS: [&str; 6] = [
+    include_str!("floats.wgsl"),
+    include_str!("exponentials.wgsl"),
+    include_str!("angles.wgsl"),
+    include_str!("integers.wgsl"),
+    include_str!("random.wgsl"),
+    include_str!("types.wgsl"),
+];
 
 /// Texts of functions by name, and that of the variables that stand before them.
 static FUNCTIONS: LazyLock<(String, BTreeMap<&'static str, &'static str>)> = LazyLock::new(|| {
-    let mut parts = TEXT.split("\nfn ");
-    let head = parts.next().unwrap_or_default();
-    let variables = head.lines().filter(|line| line.starts_with("var")).map(|line| format!("{line}\n")).collect();
-    let named = parts.filter_map(|part| {
-        let end = part.rfind("}\n").map_or(part.len(), |at| at + 2);
-        Some((part.split_once('(')?.0, &part[..end]))
-    });
-    (variables, named.collect())
+    let mut variables = String::new();
+    let mut named = BTreeMap::new();
+    for text in TEXTS {
+        let mut parts = text.split("\nfn ");
+        let head = parts.next().unwrap_or_default();
+        variables.extend(head.lines().filter(|line| line.starts_with("var")).map(|line| format!("{line}\n")));
+        named.extend(parts.filter_map(|part| {
+            let end = part.rfind("}\n").map_or(part.len(), |at| at + 2);
+            Some((part.split_once('(')?.0, &part[..end]))
+        }));
+    }
+    (variables, named)
 });
 
 /// The functions that `text` calls and those that they call, to be put before it.
