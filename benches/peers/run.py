@@ -8,6 +8,7 @@ fastest peer's time divided by cnnrs's: above 1, cnnrs is faster.
     make peers PEERS_ARGS="--only lenet-5 --rounds 1"
     make peers PEERS_ARGS="--only inference --save"
     make peers PEERS_ARGS="--only 'nobody tuned' --isa avx2"
+    make peers PEERS_ARGS="--only 'same networks' --without torch.compile"
 
 `--save` writes what was measured, with processor, threads and versions, as JSON to `benches/results`.
 """
@@ -263,6 +264,10 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="rows whose title or group contains this text")
+    names = sorted({peer.name for row in ROWS for peer in row.peers})
+    parser.add_argument(
+        "--without", action="append", default=[], choices=names, help="a peer that takes no part; repeatable"
+    )
     parser.add_argument(
         "--isa", choices=["", *NARROWER], default="", help="hold all engines to these instructions"
     )
@@ -281,7 +286,11 @@ def main() -> int:
     failed = False
     records = []
     for row in rows:
-        peers = tuple(peer for peer in row.peers if not (options.isa and peer.script == ORT.script))
+        peers = tuple(
+            peer
+            for peer in row.peers
+            if peer.name not in options.without and not (options.isa and peer.script == ORT.script)
+        )
         engines = ((CNNRS,) if options.cnnrs_python else ()) + peers
         cells = {engine: Cell() for engine in engines}
         for _ in range(options.rounds):
