@@ -55,6 +55,8 @@ def fastest_peer(row: dict) -> tuple[str, dict]:
 
 def time_text(milliseconds: float) -> str:
     """Three digits are more than a shared machine deserves."""
+    if milliseconds < 1:
+        return f"{milliseconds * 1e3:.0f} µs"
     digits = 1 if milliseconds < 100 else 0
     return f"{milliseconds:.{digits}f} ms"
 
