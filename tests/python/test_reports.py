@@ -277,6 +277,9 @@ def test_times_belong_to_layers():
     model = classifier()
     times = layer_times(model, X[:1], repeats=2)
     assert {"first", "second"} <= set(times) and times["first"] > 0
+    # Another model of equal layers has the plan of the one before, which knows that one's name.
+    again = cnnrs.Sequential(classifier().layers, name="another")
+    assert set(layer_times(again, X[:1], repeats=2)) == set(times)
 
 
 # ---- while training

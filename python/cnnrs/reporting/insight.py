@@ -64,14 +64,21 @@ def layer_times(model: Any, x: Any, repeats: int = 5) -> dict[str, float]:
         match = _TIME.match(line)
         if match is None:
             continue
-        own = [
-            re.sub(r" ×\d+$", "", path.strip()).removeprefix(f"{model.name}/")
-            for path in (match[2] or "").split(",")
-        ]
+        own = [_below(re.sub(r" ×\d+$", "", path.strip()), model) for path in (match[2] or "").split(",")]
         found[own[0]] = found.get(own[0], 0.0) + float(match[1])
         for path in own[1:]:
             found.setdefault(path, 0.0)
     return found
+
+
+def _below(path: str, model: Any) -> str:
+    """The path of a layer in the model.
+
+    The first part of `path` is the name of the model that compiled such a graph first, be it another of equal
+    layers: plans are shared.
+    """
+    inside = path.removeprefix(f"{model.name}/")
+    return path.partition("/")[2] if inside == path and "/" in path else inside
 
 
 def layers(run: Run) -> Markup:
