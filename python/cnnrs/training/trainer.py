@@ -242,6 +242,7 @@ class Trainer(StepFunctions):
 
         >>> import numpy as np
         >>> import cnnrs
+        >>> cnnrs.utils.set_random_seed(0)
         >>> model = cnnrs.Sequential([cnnrs.Input((4,)), cnnrs.layers.Dense(1)])
         >>> model.compile("sgd", "mse")
         >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
