@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import zoo_keras
-from run import processor, slug
+from run import file_name, processor
 from zoo import NETS, samples
 
 import cnnrs
@@ -36,12 +36,13 @@ def peak() -> float:
 
 
 def fastest_peers(threads: int) -> dict[str, float]:
-    """Seconds of the fastest peer by the title of a row, of this processor's widest vectors."""
+    """Seconds of the fastest peer by the title of a row, of this machine, as far as they are kept."""
+    path = RESULTS / file_name(threads)
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
     found: dict[str, float] = {}
-    for path in RESULTS.glob(f"{slug(processor())}-avx-512-{threads}-threads.json"):
-        for row in json.loads(path.read_text())["rows"]:
-            peers = [engine["median_ms"] for name, engine in row["engines"].items() if name != "cnnrs"]
-            found[row["title"]] = min(peers) * 1e-3
+    for row in rows:
+        peers = [engine["median_ms"] for name, engine in row["engines"].items() if name != "cnnrs"]
+        found[row["title"]] = min(peers) * 1e-3
     return found
 
 

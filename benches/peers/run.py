@@ -200,6 +200,11 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+def file_name(threads: int, isa: str = "") -> str:
+    """The name of the results of this machine."""
+    return slug(f"{processor()} {asked(isa)} {threads} threads") + ".json"
+
+
 def ratio(cells: dict[Engine, Cell]) -> float | None:
     """The fastest peer's time over cnnrs's, if both were measured."""
     own = cells.get(CNNRS)
@@ -306,8 +311,7 @@ def main() -> int:
         print_row(row, measured)
         records.append(record(row, measured))
         if options.save is not None:
-            name = slug(f"{processor()} {asked(options.isa)} {options.threads} threads")
-            in_folder = options.save / f"{name}.json"
+            in_folder = options.save / file_name(options.threads, options.isa)
             path = options.save if options.save.suffix == ".json" else in_folder
             save(path, options.threads, options.isa, records)
     print_means(records)

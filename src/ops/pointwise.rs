@@ -55,8 +55,8 @@ pub struct Row {
 ///
 /// The forms are what a lane of 32 bits computes: functions of f32, and of i32 for integers and bool, with a number of
 /// the same kind or an i32 of 0 or 1 as the result. A form is empty where the function takes no such lanes, or moves
-/// them only. `vector_math::f` is a function of whole vectors. `periodic near, far` is a function of the argument modulo a period. The paths in a form are those of the
-/// kernels that read the table.
+/// them only. `vector_math::f` is a function of whole vectors, `periodic near, far` one of the argument modulo a period.
+/// The paths in a form are those of the kernels that read the table.
 #[macro_export]
 macro_rules! pointwise_table {
     ($callback:ident) => {
