@@ -6,8 +6,10 @@ use crate::dtype::DType;
 use crate::fusion::region::{Arg, Instruction, Operand, Reduction, Region};
 use crate::graph::{Graph, NodeId, interpret};
 use crate::ops::RefArray;
+use crate::ops::conv2d::Conv2d;
 use crate::ops::pointwise::{Function, Typing};
 use crate::ops::reduce::ReduceKind;
+use crate::ops::window::Padding;
 use crate::plan::{Plan, PlanOptions, Slot};
 use crate::shape::Fact;
 use crate::testing::{Rng, check_plan, run_plan, to_values};
@@ -464,4 +466,46 @@ fn bits_do_not_depend_on_the_order_of_chunks() {
         out
     };
     assert_eq!(run(false), run(true));
+}
+
+#[test]
+fn epilogues_on_the_raw_output_have_the_bits_of_steps_of_their_own() {
+    const UNARY: [Function; 4] = [Function::Sigmoid, Function::Tanh, Function::Exp, Function::Square];
+    const BINARY: [Function; 3] = [Function::Add, Function::Mul, Function::Sub];
+    let mut rng = Rng::new(11);
+    let mut attached = 0;
+    for case in 0..300 {
+        // Whole vectors and not, rows of a block and parts of one.
+        let channels = [3, 16, 64, 70, 1100][case % 5];
+        let mut g = Graph::new();
+        let fact = |shape: &[usize]| Fact::new(shape, DType::F32);
+        let (x, w) = (g.input(fact(&[2, 9, 7, 5])), g.input(fact(&[1, 1, 5, channels])));
+        let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
+        let y = g.apply(conv, &[x, w]).unwrap();
+        let bias = g.input(fact(&[channels]));
+        let mut values = vec![y, g.add(y, bias).unwrap()];
+        for _ in 0..1 + rng.below(5) {
+            // Values are read twice, also the raw output behind what is made of it.
+            let [a, b] = [(); 2].map(|_| values[rng.below(values.len())]);
+            let value = match rng.below(2) {
+                0 => g.unary(UNARY[rng.below(UNARY.len())], a),
+                _ => g.binary(BINARY[rng.below(BINARY.len())], a, b),
+            };
+            values.push(value.unwrap());
+        }
+        // One store, two, or one and what came raw.
+        let last = values[values.len() - 1];
+        let other = [last, y, values[rng.below(values.len())]][rng.below(3)];
+        g.set_outputs(if other == last { vec![last] } else { vec![last, other] });
+        let inputs = rng.inputs(&g);
+        let options = |fuse| PlanOptions { fuse, ..PlanOptions::default() };
+        let bits = |fuse| {
+            let outputs = run_plan(&g, &options(fuse), &inputs);
+            outputs.iter().map(|o| o.as_slice::<f32>().iter().map(|v| v.to_bits()).collect()).collect::<Vec<Vec<u32>>>()
+        };
+        assert_eq!(bits(true), bits(false), "case {case}\n{g}");
+        let text = Plan::compile(&g, &options(true)).unwrap().describe();
+        attached += usize::from(!text.contains("region"));
+    }
+    assert!(attached > 100, "few epilogues were attached: {attached} of 300");
 }
