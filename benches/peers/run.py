@@ -160,7 +160,7 @@ def print_row(row: Row, cells: dict[Engine, Cell]) -> None:
     print(f"\n{row.title}")
     for engine, cell in cells.items():
         spread = (max(cell.seconds) - min(cell.seconds)) / cell.median
-        line = f"  {engine.name:24}{cell.median * 1e3:10.1f} ms{cell.images / cell.median:11.0f} images/s"
+        line = f"  {engine.name:24}{cell.median * 1e3:10.3f} ms{cell.images / cell.median:11.0f} images/s"
         line += f"{cell.peak_mib:8.0f} MiB  spread {spread:4.0%}  {cell.version}"
         print(line)
     value = ratio(cells)

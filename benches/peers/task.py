@@ -64,15 +64,25 @@ def random_images(batch: int, size: int, classes: int):
     return x, rng.integers(0, classes, batch).astype(np.int32)
 
 
+# A call of microseconds is repeated for so long that clocks, caches and waiting threads are in the state of
+# a server at work, and that a median has thousands of samples.
+_WARM_SECONDS, _TIMED_SECONDS = 0.2, 0.5
+
+
 def timed(run: Callable[[], object], warm_up: int, repeats: int) -> list[float]:
-    """Seconds of `repeats` calls after `warm_up` untimed ones."""
-    for _ in range(warm_up):
+    """Seconds of each of at least `repeats` calls and half a second, after `warm_up` or more untimed ones."""
+    start = time.perf_counter()
+    calls = 0
+    while calls < warm_up or time.perf_counter() - start < _WARM_SECONDS:
         run()
+        calls += 1
     seconds = []
-    for _ in range(repeats):
+    total = 0.0
+    while len(seconds) < repeats or total < _TIMED_SECONDS:
         start = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - start)
+        total += seconds[-1]
     return seconds
 
 
