@@ -466,6 +466,64 @@ def test_learning_rate_can_be_set_between_epochs_without_recording_again():
     same(before[:2], model.get_weights()[:2])
 
 
+def test_arrays_are_predicted_by_what_was_recorded_for_them_until_something_changes(monkeypatch):
+    x, _ = blobs(8)
+    model = build()
+    first = model.predict_on_batch(x)
+    step = model._recorded.of_arrays.values()[0]
+    calls = []
+    replay = type(step).__call__
+    monkeypatch.setattr(
+        type(step), "__call__", lambda self, arrays: calls.append(self) or replay(self, arrays)
+    )
+    same(model.predict_on_batch(x), first)
+    assert calls == [step]
+
+    model.layers[0].kernel.assign(model.layers[0].kernel * 2)
+    doubled = model.predict_on_batch(x)
+    assert np.abs(doubled - first).max() > 1e-3
+    model.run_eagerly = True
+    same(model.predict_on_batch(x), doubled)
+    assert calls == [step, step], "Python runs at every batch"
+    model.run_eagerly = False
+    model.predict_function = lambda iterator: ops.multiply(model(next(iterator)[0]), 3)
+    same(model.predict_on_batch(x), 3 * doubled)
+    model.predict_function = None
+    monkeypatch.setattr(type(model), "predict_step", lambda self, data: ops.negative(self(data)))
+    same(model.predict_on_batch(x), -doubled)
+    monkeypatch.undo()
+    precision = cnnrs.config.precision()
+    cnnrs.config.set_precision("strict" if precision == "fast" else "fast")
+    try:
+        model.predict_on_batch(x)
+    finally:
+        cnnrs.config.set_precision(precision)
+    assert len(model._recorded.of_arrays) == 2
+    model.compile("sgd", "mse")
+    assert len(model._recorded.of_arrays) == 0
+
+
+def test_functions_of_the_user_run_single_batches_too():
+    x, y = blobs(8)
+    model = build()
+    model.train_function = lambda iterator: {"loss": ops.sum(next(iterator)[1])}
+    model.test_function = lambda iterator: {"loss": len(next(iterator)[0])}
+    assert model.train_on_batch(x, y, return_dict=True) == {"loss": y.sum()}
+    assert model.test_on_batch(x, y, return_dict=True) == {"loss": 8}
+
+
+def test_arrays_whose_values_must_be_looked_at_are_looked_at_in_each_call():
+    model = Sequential([Input((1,), dtype="int32"), layers.Embedding(4, 2)])
+    good = np.array([[1]])
+    for _ in range(2):
+        model.predict_on_batch(good)
+    with pytest.raises(ValueError, match="x: expected integers within int32, received 4294967296"):
+        model.predict_on_batch(np.array([[2**32]]))
+    assert len(model._recorded.of_arrays) == 0
+    # Lists, nested inputs and numbers of other types take the longer way.
+    same(model.predict_on_batch([[1]]), model.predict_on_batch(good.astype(np.int32)))
+
+
 def test_interrupt_leaves_the_model_whole():
     x, y = blobs(64)
     model = build()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cnnrs import _core, ops, serialization, tree
 from cnnrs.base.arguments import named
-from cnnrs.base.recent import Recent
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.base import Layer
 from cnnrs.training.arguments import check_jit_compile, takes_argument
@@ -15,7 +14,7 @@ from cnnrs.training.logs import results_of, track_loss
 from cnnrs.training.mixing import BatchMixing, MixedBatch
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.training.second_pass import SecondPass
-from cnnrs.training.step import RecordedStep, Signature
+from cnnrs.training.step import RecordedSteps
 
 if TYPE_CHECKING:
     from cnnrs.training.compiled import Compiled
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "ModelSteps"]
 
 Kind = Literal["train", "test", "predict"]
-
-# Signatures whose recorded steps a model keeps, those used last.
-_MAX_STEPS = 64
 
 
 class _NoMetrics:
@@ -138,7 +134,7 @@ class ModelSteps(Layer):
 
     def _forget_recorded(self) -> None:
         """What was recorded does not hold any more."""
-        self._recorded: Recent[Signature, RecordedStep] = Recent(_MAX_STEPS)
+        self._recorded = RecordedSteps()
 
     def _forget_functions(self) -> None:
         """The functions that run steps are made anew when they are needed."""

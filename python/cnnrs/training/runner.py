@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
 from cnnrs import _core, tree
+from cnnrs.base import policies
 from cnnrs.base.building import building
+from cnnrs.training.data_adapter import ArrayData
 from cnnrs.training.logs import as_numbers
 from cnnrs.training.model_steps import Kind, ModelSteps
 from cnnrs.training.samples import Samples, leaves
@@ -19,6 +25,7 @@ _METHODS = {
     "test": ("call", "compute_metrics", "test_step", "compute_loss"),
     "predict": ("call", "compute_metrics", "predict_step"),
 }
+_PREDICT_METHODS = attrgetter(*_METHODS["predict"])
 
 
 class StepRunner:
@@ -65,6 +72,28 @@ class StepRunner:
         with building(self.model):
             self._prepare(samples, in_python=True)
         return python_step(self.model._step_function(self.kind), samples, self.model._assignable)
+
+    def array(self, x: Any) -> Any:
+        """Predicts one batch as `group` does; makes no signature for arrays of a kind that came before."""
+        key = self._array_key(x)
+        steps = self.model._recorded
+        step = None if key is None else steps.of_arrays.get(key)
+        if step is not None:
+            return step([x])
+        samples = ArrayData(x, None, None, None).samples
+        outputs = self.group([samples])
+        # Values of int64 are looked at in each array, others are not.
+        if key is not None and samples[0] is x and x.dtype != np.int64 and not self._in_python():
+            steps.of_arrays[key] = self.recorded(samples)
+        return outputs
+
+    def _array_key(self, x: Any) -> Hashable | None:
+        """All that decides which step predicts an array; None for others, and for a function of the user."""
+        model = self.model
+        if type(x) is not np.ndarray or model._own_function("predict") is not None:
+            return None
+        settings = (_core.plan_key(), policies.changes(), model.run_eagerly, model.jit_compile)
+        return x.shape, x.dtype, settings, _PREDICT_METHODS(type(model))
 
     def many(self, head: Samples) -> RecordedStep | None:
         """The step that runs many batches of the shape of `head`; None if Python runs at every batch."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnnrs import _core, tree
 from cnnrs.base import context, policies
+from cnnrs.base.recent import Recent
 from cnnrs.ops.dispatch import as_tensor
 from cnnrs.training.samples import Samples, core_dtype, leaves, names, placed
 
-__all__ = ["RecordedStep", "Signature", "as_tensors", "computed", "python_step"]
+__all__ = ["RecordedStep", "RecordedSteps", "Signature", "as_tensors", "computed", "python_step"]
+
+# Signatures whose recorded steps a model keeps, those used last.
+_MAX_STEPS = 64
 
 
 class Signature(NamedTuple):
@@ -117,6 +121,19 @@ class RecordedStep:
             f"{self.label} needs {self.function.peak_bytes:,} bytes for activations, which there are not; "
             f"a smaller batch_size needs less ({error})"
         )
+
+
+class RecordedSteps(Recent[Signature, RecordedStep]):
+    """The steps that a model has recorded, by their signatures.
+
+    Attributes:
+        of_arrays: Steps of prediction once more, by what can be told of an array in a microsecond: small
+            networks run for no longer than it takes to make a signature.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_MAX_STEPS)
+        self.of_arrays: Recent[Hashable, RecordedStep] = Recent(_MAX_STEPS)
 
 
 def python_step(

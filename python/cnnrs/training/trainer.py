@@ -426,14 +426,14 @@ class Trainer(StepFunctions):
     def _logs_of_batch(self, kind: Kind, data: ArrayData, return_dict: bool) -> Any:
         self.reset_metrics()
         runner = StepRunner(self, kind)
-        logs = runner.logs(runner.one(data.samples))
+        logs = runner.logs(runner.group([data.samples]))
         return logs if return_dict else in_order(logs, self._result_names())
 
     @named
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as numpy arrays."""
-        outputs = StepRunner(self, "predict").one(ArrayData(x, None, None, None).samples)
-        return tree.map_structure(_to_numpy, outputs)
+        outputs = StepRunner(self, "predict").array(x)
+        return _to_numpy(outputs) if type(outputs) is _core.Tensor else tree.map_structure(_to_numpy, outputs)
 
 
 class _Outputs:
