@@ -210,6 +210,34 @@ fn a_version_that_somebody_holds_is_not_overwritten() {
     assert_eq!((values(&held), values(&pending), values(&w.value())), (vec![2.0], vec![102.0], vec![4.0]));
 }
 
+#[test]
+fn what_a_function_keeps_of_variables_does_not_hinder_runs_that_write_them() {
+    let w = variable(&[1.0, 2.0]);
+    let function = |update: bool| {
+        let trace = Trace::enter();
+        let sum = add(&w.value(), &trace.placeholder(Fact::new([2], DType::F32), "x"));
+        if update {
+            w.assign(&sum).unwrap();
+        }
+        trace.compile(if update { &[] } else { std::slice::from_ref(&sum) }).unwrap()
+    };
+    let (read, step) = (function(false), function(true));
+    let call = |f: &cnnrs::CompiledFunction| f.call(&[tensor(&[1.0, 1.0])]).unwrap().first().map(values);
+    let address = || w.value().value().unwrap().host().unwrap().as_ptr();
+    let first = address();
+    let on_host = w.value().value().unwrap().is_host();
+    for n in 1..4 {
+        let expected = vec![1.0 + n as f32, 2.0 + n as f32];
+        assert_eq!([call(&read), call(&read), call(&step)], [Some(expected.clone()), Some(expected.clone()), None]);
+        assert_eq!(values(&w.value()), expected);
+        assert!(!on_host || address() == first, "a step copied what nobody else holds");
+    }
+    // A function that goes lets go of what it kept, and one that never ran has kept nothing.
+    drop((read, function(false)));
+    call(&step);
+    assert_eq!(values(&w.value()), [5.0, 6.0]);
+}
+
 /// w ← w · x, a ← a + Σx, last ← x: a product, which needs memory of its own, an update in place, and a variable
 /// that is not read. Returns Σw as it was.
 fn varied_step(w: &Variable, a: &Variable, last: &Variable) -> cnnrs::CompiledFunction {

@@ -5,7 +5,7 @@ use super::function::{CompiledFunction, Source};
 use super::node::{Node, Role, State};
 use super::scope::LayerScope;
 use super::tensor::Tensor;
-use super::variable::{Cell, Variable};
+use super::variable::{Cell, KeptSlots, Variable};
 use crate::error::{Error, Result};
 use crate::plan::cache::cached_plan;
 use crate::plan::{Binding, PlanOptions, resolved};
@@ -175,6 +175,7 @@ impl Trace {
             writes: writes.iter().map(|(v, _)| v.cell.clone()).collect(),
             write_outputs: (outputs.len()..outputs.len() + writes.len()).collect(),
             outputs: outputs.len(),
+            kept: KeptSlots::new(),
         })
     }
 

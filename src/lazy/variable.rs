@@ -12,9 +12,11 @@ use super::tensor::Tensor;
 use super::{extract, trace};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Attributes;
+use crate::plan::Slot;
 use crate::reserve;
 use crate::shape::Fact;
 use crate::value::Value;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -24,7 +26,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Held for as long as runs begin or commit: what they read and write is seen together or not at all.
 /// Taken before any cell's own lock.
-static RUNS: Mutex<Runs> = Mutex::new(Runs { waiting: 0 });
+static RUNS: Mutex<Runs> = Mutex::new(Runs { waiting: 0, assigned: 0, kept: BTreeMap::new() });
 
 /// Signalled when a run has committed or given up.
 static ENDED: Condvar = Condvar::new();
@@ -32,6 +34,18 @@ static ENDED: Condvar = Condvar::new();
 struct Runs {
     /// Threads that wait for one to end.
     waiting: usize,
+    /// How often variables were assigned, or given to a run that assigns them.
+    assigned: u64,
+    /// What stands in the slots of functions that assign nothing, since then.
+    kept: BTreeMap<u64, Vec<Slot>>,
+}
+
+impl Runs {
+    /// Lets go of all that is kept: a version that somebody else has is not rewritten in place.
+    fn forget(&mut self) {
+        self.assigned += 1;
+        self.kept.clear();
+    }
 }
 
 fn runs() -> MutexGuard<'static, Runs> {
@@ -240,11 +254,12 @@ impl Variable {
         }
         let next = self.version_node(value)?;
         register_pending(&next.node)?;
-        let replace = |_: &mut Runs| {
+        let replace = |runs: &mut Runs| {
             let mut current = self.cell.current();
             if current.writer.is_some() {
                 return None;
             }
+            runs.forget();
             current.version += 1;
             Some(current.tensor.replace(next.clone()))
         };
@@ -336,6 +351,41 @@ fn when<T>(cells: [&[Arc<Cell>]; 2], mut ready: impl FnMut(&mut Runs) -> Option<
     }
 }
 
+/// What a function that assigns no variable finds in its slots, kept from run to run as long as no variable is assigned:
+/// to look at hundreds of variables takes a good part of a small network's time.
+pub(crate) struct KeptSlots {
+    id: u64,
+}
+
+impl KeptSlots {
+    /// A function's, which has none yet.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        KeptSlots { id: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// What is kept, for one run, and the number of the moment since which it stands.
+    pub fn take(&self) -> Option<(Vec<Slot>, u64)> {
+        let mut runs = runs();
+        Some((runs.kept.remove(&self.id)?, runs.assigned))
+    }
+
+    /// Keeps what was read at a moment, if no variable has been assigned since.
+    pub fn keep(&self, slots: Vec<Slot>, moment: u64) {
+        let mut runs = runs();
+        if runs.assigned == moment {
+            runs.kept.insert(self.id, slots);
+        }
+    }
+}
+
+impl Drop for KeptSlots {
+    fn drop(&mut self) {
+        let slots = runs().kept.remove(&self.id);
+        drop(slots);
+    }
+}
+
 /// The variables of a run that writes some: it alone may rebind those until it commits or is dropped.
 pub(crate) struct Writing<'a> {
     cells: &'a [Arc<Cell>],
@@ -343,13 +393,13 @@ pub(crate) struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     /// Waits until no other run writes a variable of `reads` or `writes`, makes `writes` this run's own, and
-    /// gives the current versions of `reads`, all of the same moment.
+    /// gives the current versions of `reads`, all of the same moment, whose number comes with them.
     ///
     /// # Errors
     /// When a pending version cannot be computed, or the caller interrupts the wait.
-    pub fn begin(reads: &[Arc<Cell>], writes: &'a [Arc<Cell>]) -> Result<(Self, Vec<Tensor>)> {
+    pub fn begin(reads: &[Arc<Cell>], writes: &'a [Arc<Cell>]) -> Result<(Self, Vec<Tensor>, u64)> {
         let this = std::thread::current().id();
-        let begin = |_: &mut Runs| {
+        let begin = |runs: &mut Runs| {
             if reads.iter().chain(writes).any(|cell| cell.writer().is_some()) {
                 return None;
             }
@@ -357,21 +407,27 @@ impl<'a> Writing<'a> {
             if !versions.iter().all(Tensor::is_realised) {
                 return Some(Err(versions));
             }
+            if !writes.is_empty() {
+                runs.forget();
+            }
             writes.iter().for_each(|cell| cell.current().writer = Some(this));
-            Some(Ok(versions))
+            Some(Ok((versions, runs.assigned)))
         };
         loop {
             match when([reads, writes], begin)? {
-                Ok(mut versions) => {
+                Ok((mut versions, moment)) => {
                     // Handles of versions that are written would keep their buffers from being lent.
                     versions.truncate(reads.len());
-                    return Ok((Writing { cells: writes }, versions));
+                    return Ok((Writing { cells: writes }, versions, moment));
                 }
                 // Pending versions are computed under no lock; others may be assigned meanwhile.
                 Err(versions) => versions.iter().try_for_each(Tensor::realise)?,
             }
         }
     }
+
+    /// Those of a run that writes none.
+    pub const NONE: Self = Writing { cells: &[] };
 
     /// The value of the `w`th variable.
     ///
@@ -415,6 +471,9 @@ impl<'a> Writing<'a> {
 
     /// Gives variables the values that `assignments` runs have left, or those that were lent if there was no run.
     pub fn commit(&mut self, values: Vec<(usize, Value)>, assignments: u64) {
+        if values.is_empty() {
+            return;
+        }
         let next: Vec<(usize, Tensor)> =
             values.into_iter().map(|(w, value)| (w, self.cells[w].version_of(Arc::new(value)))).collect();
         let mut old = Vec::with_capacity(next.len());
@@ -435,6 +494,9 @@ impl<'a> Writing<'a> {
 impl Drop for Writing<'_> {
     /// The variables are everybody's again.
     fn drop(&mut self) {
+        if self.cells.is_empty() {
+            return;
+        }
         let runs = runs();
         self.cells.iter().for_each(|cell| cell.current().writer = None);
         let awaited = runs.waiting > 0;
