@@ -322,15 +322,8 @@ fn fold<S: Simd>(s: S, row: &[f32]) -> S::F {
 /// Adds the columns from `first` on, as many as [`ABREAST`] vectors hold, to sums of their own.
 #[inline(always)]
 fn sum_columns<S: Simd>(s: S, values: &[f32], cols: usize, first: usize, sums: &mut [f64]) {
-    // Lanes of each vector.
-    let mut parts = [0; ABREAST];
-    let mut left = sums.len();
-    for part in &mut parts {
-        *part = left.min(S::LANES);
-        left -= *part;
-    }
     let mut lanes = [s.zero(); ABREAST];
-    if parts == [S::LANES; ABREAST] {
+    if sums.len() >= ABREAST * S::LANES {
         for row in values.chunks_exact(cols) {
             for (v, lanes) in lanes.iter_mut().enumerate() {
                 // SAFETY: the row has as many vectors from `first` on.
@@ -338,12 +331,12 @@ fn sum_columns<S: Simd>(s: S, values: &[f32], cols: usize, first: usize, sums: &
             }
         }
     } else {
+        // Lanes of each vector.
+        let part = |v: usize| sums.len().saturating_sub(v * S::LANES).min(S::LANES);
         for row in values.chunks_exact(cols) {
-            for (v, lanes) in lanes.iter_mut().enumerate() {
-                if parts[v] > 0 {
-                    // SAFETY: the row has that part of a vector.
-                    *lanes = s.add(*lanes, unsafe { s.load_first(row.as_ptr().add(first + v * S::LANES), parts[v]) });
-                }
+            for (v, lanes) in lanes.iter_mut().enumerate().filter(|&(v, _)| part(v) > 0) {
+                // SAFETY: the row has that part of a vector.
+                *lanes = s.add(*lanes, unsafe { s.load_first(row.as_ptr().add(first + v * S::LANES), part(v)) });
             }
         }
     }

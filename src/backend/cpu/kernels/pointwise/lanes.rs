@@ -104,3 +104,19 @@ pub unsafe fn put(output: *mut u8, dtype: DType, at: usize, value: f64) {
         }
     }
 }
+
+/// Writes values of `dtype` one behind the other, from element `first` on.
+///
+/// # Safety
+/// The output has that many elements from `first` on.
+pub unsafe fn put_all(output: *mut u8, dtype: DType, first: usize, values: &[f64]) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if dtype == DType::F32 {
+            let to = std::slice::from_raw_parts_mut(output.cast::<f32>().add(first), values.len());
+            to.iter_mut().zip(values).for_each(|(to, &value)| *to = value as f32);
+        } else {
+            values.iter().enumerate().for_each(|(i, &value)| put(output, dtype, first + i, value));
+        }
+    }
+}

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::fusion::region::{Arg, Region};
 use crate::ops::reduce::ReduceKind;
 use block::{BoundSlots, Home, Layout, Load, Slot};
-use lanes::{lane, put};
+use lanes::lane;
 use smallvec::SmallVec;
 use space::{Axis, Space};
 use std::ops::Range;
@@ -222,10 +222,8 @@ impl Engine {
             for (r, reduction) in self.region.reductions.iter().enumerate() {
                 let output = operands.outputs[self.region.stores.len() + r];
                 let dtype = reduction.kind.result_dtype(reduction.dtype);
-                for i in 0..count {
-                    // SAFETY: these outputs belong to this chunk.
-                    unsafe { put(output, dtype, first_kept + i, sums[r * own + i]) };
-                }
+                // SAFETY: these outputs belong to this chunk.
+                unsafe { lanes::put_all(output, dtype, first_kept, &sums[r * own..][..count]) };
             }
         }
     }
@@ -445,24 +443,27 @@ impl Engine {
 
     /// Combines the partial sums of all chunks, in order of chunk.
     unsafe fn combine(&self, operands: &Operands, chunks: usize, own: usize) {
-        let reductions = self.region.reductions.len();
-        let parts = operands.workspace.cast::<f64>();
+        let (reductions, kept) = (self.region.reductions.len(), self.space.kept);
+        let part = |chunk: usize, r: usize| {
+            let first = operands.workspace.cast::<f64>().wrapping_add((chunk * reductions + r) * own);
+            // SAFETY: every chunk has written its part, and nobody else is at work on them.
+            unsafe { std::slice::from_raw_parts_mut(first, kept) }
+        };
         for (r, reduction) in self.region.reductions.iter().enumerate() {
-            let dtype = reduction.kind.result_dtype(reduction.dtype);
-            let output = operands.outputs[self.region.stores.len() + r];
-            for i in 0..self.space.kept {
-                let mut value = reduction.kind.identity();
-                for chunk in 0..chunks {
-                    // SAFETY: every chunk has written its part.
-                    let part = unsafe { *parts.add((chunk * reductions + r) * own + i) };
-                    value = match dtype.is_float() {
-                        true => reduction.kind.combine(value, part),
-                        false => f64::from(reduction.kind.combine_integers(value as i32, part as i32)),
-                    };
+            let (kind, dtype) = (reduction.kind, reduction.kind.result_dtype(reduction.dtype));
+            let totals = part(0, r);
+            for chunk in 1..chunks {
+                let pairs = totals.iter_mut().zip(part(chunk, r).iter());
+                match kind {
+                    _ if !dtype.is_float() => {
+                        pairs.for_each(|(t, &v)| *t = f64::from(kind.combine_integers(*t as i32, v as i32)));
+                    }
+                    ReduceKind::Sum => pairs.for_each(|(t, &v)| *t += v),
+                    _ => pairs.for_each(|(t, &v)| *t = kind.combine(*t, v)),
                 }
-                // SAFETY: the output has `kept` elements.
-                unsafe { put(output, dtype, i, value) };
             }
+            // SAFETY: the output has `kept` elements.
+            unsafe { lanes::put_all(operands.outputs[self.region.stores.len() + r], dtype, 0, totals) };
         }
     }
 }
