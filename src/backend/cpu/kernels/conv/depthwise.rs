@@ -8,6 +8,7 @@
 
 use super::ConvGeometry;
 use super::axis::Axis;
+use super::depthwise_in_place::{self, InPlace};
 use super::patch::{Block, Cut};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish, PackHook};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, split};
@@ -179,21 +180,23 @@ pub struct Depthwise {
     times: usize,
     /// Neighbouring pixels that count as one.
     together: usize,
-    /// Channels of a chunk, which has all of them unless single images leave few chunks.
-    part: usize,
+    /// Parts that channels are cut into where single images leave few chunks.
+    parts: usize,
     /// Elements of a filter.
     elements: usize,
     gradient: bool,
     copies: Copies,
     tiles: [unsafe fn(&PixelTile); TILE],
+    /// For inputs without a prologue, where they need no copy.
+    in_place: Option<InPlace>,
 }
 
 /// Chunks that channels are shared out for, where images leave fewer.
 const CHUNKS: usize = 4;
 /// Multiply-adds of such a chunk, at least.
 const MIN_PRODUCTS: usize = 1 << 15;
-/// Of as many channels a chunk has a multiple: vectors of any tier are full.
-const PART: usize = 64;
+/// Channels that parts have a multiple of: vectors of any tier are full.
+const PART: usize = 16;
 
 /// f32 that vectors may read past the last channel.
 pub(super) const SLACK: usize = 16;
@@ -274,16 +277,16 @@ impl Depthwise {
         let images = if pixels > PIXELS { (g.batch / BLOCKS).max(1) } else { 1 };
         let cut = |part: usize| Cut::new(g.batch, y.clone(), x.clone(), part, 0).with_pixels(pixels, images);
         let together = Self::together(g, gradient, tier);
-        let mut part = g.out_c;
+        let mut parts = 1;
         if together == 1 && g.out_c == g.in_c {
-            let blocks = cut(part).blocks();
+            let blocks = cut(g.out_c).blocks();
             let products = g.batch * g.out_h * g.out_w * g.out_c * g.kernel_h * g.kernel_w;
-            let parts = (CHUNKS / blocks).min(products / (blocks * MIN_PRODUCTS)).max(1);
-            part = g.out_c.div_ceil(parts).next_multiple_of(PART).min(g.out_c);
+            let most = g.out_c.div_ceil(PART);
+            parts = (CHUNKS / blocks).min(products / (blocks * MIN_PRODUCTS)).clamp(1, most.max(1));
         }
-        let cut = cut(part);
+        let cut = cut(Self::part(g.out_c, parts, 0).len());
         Depthwise {
-            part,
+            parts,
             classes: tap_classes(&cut, g.kernel_w, together * g.out_c),
             cut,
             channels: g.out_c,
@@ -293,7 +296,14 @@ impl Depthwise {
             gradient,
             copies: Copies::new(tier),
             tiles: tiles(tier),
+            in_place: if together == 1 { InPlace::new(g, &y, &x, tier) } else { None },
         }
+    }
+
+    /// The channels of a part; the first has as many as any.
+    fn part(channels: usize, parts: usize, index: usize) -> Range<usize> {
+        let vectors = split(channels.div_ceil(PART), parts, index);
+        vectors.start * PART..(vectors.end * PART).min(channels)
     }
 
     /// Channels of the output of this pass.
@@ -314,10 +324,9 @@ impl Depthwise {
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn compute(&self, chunk: usize, args: &Args, scratch: *mut f32) {
-        let parts = self.channels.div_ceil(self.part);
-        let block = self.cut.block(chunk / parts);
-        let first = chunk % parts * self.part;
-        let channels = first..(first + self.part).min(self.channels);
+        let block = self.cut.block(chunk / self.parts);
+        let channels = Self::part(self.channels, self.parts, chunk % self.parts);
+        let first = channels.start;
         let (pixel, pixels) = self.cut.output_pixels(&block);
         let out_ld = self.out_channels();
         let row_buffer = scratch.wrapping_add(self.cut.patch_len() + SLACK);
@@ -331,6 +340,24 @@ impl Depthwise {
             false => args.epilogue.finish().from(first, pixel * out_ld + first),
         };
         let mut filters = args.inputs[1].wrapping_add(first);
+        if let (Some(in_place), None) = (&self.in_place, args.prologue) {
+            // SAFETY: the caller's contract; the zeros lie where there would be a patch.
+            unsafe {
+                in_place.run(&depthwise_in_place::Pixels {
+                    first: pixel,
+                    count: pixels,
+                    input: args.inputs[0].wrapping_add(first),
+                    filters,
+                    filter_taps: self.classes[0].filters.as_ptr(),
+                    output: args.output.wrapping_add(pixel * out_ld + first),
+                    channels: channels.len(),
+                    finish,
+                    zeros: scratch,
+                });
+                self.hooked(chunk, args, pixel, pixels, channels);
+            }
+            return;
+        }
         // SAFETY: patch, row buffer and repeated filters lie within scratch, tiles within the output.
         unsafe {
             self.cut.pack(&self.copies, hook, args.inputs[0], in_ld, channels.clone(), &block, scratch);
@@ -357,8 +384,20 @@ impl Depthwise {
                     }
                 }
             }
-            if let Epilogue::Hook(hook) = args.epilogue {
-                let columns = if self.part < self.channels { channels } else { 0..out_ld };
+            self.hooked(chunk, args, pixel, pixels, channels);
+        }
+    }
+
+    /// Tells the epilogue's hook of the chunk's outputs.
+    ///
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`]; the outputs are computed.
+    unsafe fn hooked(&self, chunk: usize, args: &Args, pixel: usize, pixels: usize, channels: Range<usize>) {
+        if let Epilogue::Hook(hook) = args.epilogue {
+            let out_ld = self.out_channels();
+            let columns = if self.parts > 1 { channels } else { 0..out_ld };
+            // SAFETY: the caller's contract.
+            unsafe {
                 let tile = args.output.add(pixel * out_ld + columns.start);
                 hook.tile(chunk, tile, out_ld, pixel, pixels, columns.start, columns.len());
             }
@@ -448,7 +487,7 @@ impl ChunkedKernel for Depthwise {
     }
 
     fn chunks(&self, _phase: usize) -> usize {
-        self.cut.blocks() * self.channels.div_ceil(self.part)
+        self.cut.blocks() * self.parts
     }
 
     fn scratch_len(&self) -> usize {

@@ -7,6 +7,7 @@ mod axis;
 mod batch_blocked;
 mod depthwise;
 mod depthwise_filter_grad;
+mod depthwise_in_place;
 mod depthwise_rows;
 mod direct;
 mod filter_grad;

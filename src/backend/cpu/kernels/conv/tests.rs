@@ -381,8 +381,12 @@ fn channels_of_single_images_are_shared_out() {
         let pad = kernel / 2;
         let g = geometry(1, image, 328, 328, [kernel; 2], stride, [pad; 4], 1, 328);
         check_all(&g);
-        assert_eq!(Depthwise::forward(&g, Tier::Scalar).chunks(0), 3, "128, 128 and 72 channels");
+        assert_eq!(Depthwise::forward(&g, Tier::Scalar).chunks(0), 4, "96, 80, 80 and 72 channels");
     }
+    // Small maps that are read in place: windows beyond the image on all sides, dilated, and several images.
+    check_all(&geometry(3, [4, 5], 131, 131, [5, 4], 1, [4, 3, 3, 4], 2, 131));
+    check_all(&geometry(2, [3, 3], 144, 144, [5, 5], 2, [2; 4], 1, 144));
+    check_all(&geometry(1, [2, 1], 130, 130, [3, 3], 1, [4, 0, 3, 2], 1, 130));
 }
 
 #[test]
