@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,35 @@ Y = np.zeros(6, np.int64)
             ["kernal_initializer", "kernel_initializer"],
         ),
         (lambda: layers.Conv2D(2, 3, activation="rellu"), ValueError, ["'rellu'", "'relu'"]),
+        # What is looked up by name says whose argument it is, also inside of blocks.
+        (lambda: layers.Dense(2, activation="rellu", name="c"), ValueError, ["c: activation: nothing"]),
+        (lambda: layers.Dense(2, activation=3, name="c"), TypeError, ["c: activation: expected", "3"]),
+        (
+            lambda: layers.Conv2D(2, 3, kernel_initializer="he_nrmal", name="c"),
+            ValueError,
+            ["c: kernel_initializer: nothing", "'he_nrmal'", "'he_normal'"],
+        ),
+        (lambda: layers.ConvBlock(2, bias_regularizer="l3"), TypeError, ["ConvBlock", "bias_regularizer"]),
+        (
+            lambda: layers.ConvBlock(2, kernel_regularizer="l3", name="c"),
+            ValueError,
+            ["c: kernel_regularizer: nothing", "'l3'"],
+        ),
+        (lambda: layers.BasicBlock(2, activation="rellu", name="c"), ValueError, ["c: activation: nothing"]),
+        (lambda: layers.SqueezeExcitation(gate="sigmoyd", name="c"), ValueError, ["c: gate: nothing"]),
+        (lambda: layers.LSTM(2, recurrent_activation="tan", name="c"), ValueError, ["recurrent_activation"]),
+        (
+            lambda: layers.Dense(2, activity_regularizer="l3", name="c"),
+            ValueError,
+            ["c: activity_regularizer: nothing"],
+        ),
+        (lambda: layers.Conv2D(2, 3, data_format="nchw", name="c"), ValueError, ["c: data_format: expected"]),
+        (
+            lambda: layers.BasicBlock(2, data_format="nchw", name="c"),
+            ValueError,
+            ["c: data_format: expected"],
+        ),
+        (lambda: layers.GeMPooling2D(data_format="nchw", name="c"), ValueError, ["c: data_format: expected"]),
         (lambda: layers.Dense(-1), ValueError, ["units", "-1"]),
         (lambda: layers.Dense(2, name="a/b"), ValueError, ["name", "a/b"]),
         (lambda: layers.Dense(2, dtype="int64"), ValueError, ["dtype", "int64", "float32"]),
@@ -171,6 +202,48 @@ def test_wrong_arguments_of_compile(arguments, words):
         model_of(layers.Flatten()).compile(**arguments)
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("binary_accuracy", ["'binary_accuracy' of output 'head'", "(6,)", "(6, 3)", "sparse_"]),
+        ("categorical_accuracy", ["'categorical_accuracy'", "one-hot", "sparse_categorical_accuracy"]),
+        (cnnrs.metrics.TopKCategoricalAccuracy(k=2), ["'top_k_categorical_accuracy'", "one-hot"]),
+        (cnnrs.metrics.Precision(), ["'precision", "expected the shape of y_pred, (6, 3), received (6,)"]),
+        (cnnrs.metrics.AUC(), ["'auc", "expected the shape of y_pred, (6, 3), received (6,)"]),
+        (cnnrs.metrics.MeanIoU(3), ["'mean_io_u", "expected the shape of y_pred, (6, 3), received (6,)"]),
+        (cnnrs.metrics.MeanAveragePrecision(), ["'mean_average_precision'", "expected a dict"]),
+    ],
+)
+def test_a_metric_that_does_not_fit_names_itself_and_the_output(metric, words):
+    model = model_of(
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax", name="head"),
+        optimizer="sgd",
+        loss="sparse_categorical_crossentropy",
+        metrics=[metric],
+    )
+    with pytest.raises(ValueError, match=re.escape("compile: metrics: ")) as caught:
+        model.fit(X, Y, verbose=0)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_one_hot_targets_are_no_numbers_of_classes():
+    # Three samples of three classes would broadcast.
+    for metric in (cnnrs.metrics.SparseCategoricalAccuracy(), cnnrs.metrics.SparseTopKCategoricalAccuracy(1)):
+        with pytest.raises(
+            ValueError, match=r"expected numbers of classes of shape \(3,\), received \(3, 3\)"
+        ):
+            metric.update_state(np.eye(3), np.eye(3))
+
+
+def test_thresholds_of_average_precision_are_a_list():
+    with pytest.raises(
+        ValueError, match="MeanAveragePrecision: iou_thresholds: expected a list .* received 0.5"
+    ):
+        cnnrs.metrics.MeanAveragePrecision(0.5)
 
 
 def test_unknown_layer_names_suggest():

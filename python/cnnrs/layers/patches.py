@@ -8,6 +8,7 @@ import numpy as np
 
 from cnnrs import initializers, ops
 from cnnrs.base.arguments import integer
+from cnnrs.layers.arguments import looked_up
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 
@@ -56,7 +57,11 @@ class PatchTokens(Layer):
         self.grid = None if grid is None else self._checked(grid)
         self.class_token = bool(class_token)
         standard = initializers.TruncatedNormal(stddev=0.02)
-        self.initializer = standard if initializer is None else initializers.get(initializer)
+        self.initializer = (
+            standard
+            if initializer is None
+            else looked_up(initializer, initializers, self.name, "initializer")
+        )
         self.input_spec = InputSpec(ndim=4)
 
     def _checked(self, grid: Any) -> tuple[int, int]:

@@ -76,8 +76,12 @@ def standard_padding(padding: Any, rank: int = 2) -> Padding:
     return sides
 
 
-def image_data_format(data_format: str | None) -> str:
+def image_data_format(data_format: str | None, owner: str = "") -> str:
     """`data_format`, or the configured one if it is None.
+
+    Args:
+        data_format: "channels_last", "channels_first" or None.
+        owner: Name of the layer whose argument it is, for the error.
 
     Raises:
         ValueError: It is neither "channels_last" nor "channels_first".
@@ -85,8 +89,9 @@ def image_data_format(data_format: str | None) -> str:
     if data_format is None:
         return config.image_data_format()
     if data_format not in ("channels_last", "channels_first"):
+        where = f"{owner}: " if owner else ""
         raise ValueError(
-            f"data_format: expected 'channels_last' or 'channels_first', received {data_format!r}"
+            f"{where}data_format: expected 'channels_last' or 'channels_first', received {data_format!r}"
         )
     return data_format
 

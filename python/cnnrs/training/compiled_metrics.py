@@ -135,10 +135,25 @@ class CompiledMetrics(Metric):
         for entry in self._entries:
             y_true, prediction = targets[entry.output], outputs.flat[entry.output]
             weight = weights[entry.output] if entry.weighted else None
-            if weight is None:
-                entry.metric.update_state(y_true, prediction)
-            else:
-                entry.metric.update_state(y_true, prediction, sample_weight=weight)
+            given = {} if weight is None else {"sample_weight": weight}
+            try:
+                entry.metric.update_state(y_true, prediction, **given)
+            except ValueError as error:
+                if type(error) is not ValueError:
+                    raise
+                raise ValueError(self._misfit(entry, y_true, prediction, error)) from error
+
+    def _misfit(self, entry: _OutputMetric, y_true: Any, y_pred: Any, error: ValueError) -> str:
+        """The message of a metric that does not take what it was given."""
+        argument = "weighted_metrics" if entry.weighted else "metrics"
+        output = f" {self.names[entry.output]!r}" if self.names else ""
+        true, found = tuple(y_true.shape), tuple(y_pred.shape)
+        numbers = "int" in y_true.dtype and found[-1:] != (1,) and true in (found[:-1], (*found[:-1], 1))
+        hint = "; numbers of classes go with metrics called 'sparse_…'" if numbers else ""
+        return (
+            f"compile: {argument}: {entry.metric.name!r} of output{output}: received targets of shape {true} "
+            f"and predictions of shape {found}: {error}{'' if 'sparse_' in str(error) else hint}"
+        )
 
     def result(self) -> dict[str, Any]:
         """Values by name; none before the first batch."""
