@@ -171,6 +171,16 @@ def test_summary_shows_more_on_request_only():
         model.summary(flop=True)
 
 
+def test_summary_says_of_which_input_fields_are():
+    a, b = cnnrs.Input((8, 8, 1), name="left"), cnnrs.Input((8, 8, 1), name="right")
+    lines = []
+    model = cnnrs.Model([a, b], layers.Add()([layers.Conv2D(1, 3, padding="same")(a), b]))
+    model.summary(receptive_field=True, print_fn=lines.append)
+    assert "seen of 'left', the first of 2 inputs" in lines[0] and "3 × 3" in lines[0]
+    classifier().summary(receptive_field=True, print_fn=lines.append)
+    assert "inputs" not in lines[1]
+
+
 # ---- feature maps
 
 

@@ -278,7 +278,7 @@ def _layer_field(
         path,
         tuple(f.size for f in fields),
         least,
-        tuple(int(s) if s.denominator == 1 else s for s in (f.stride for f in fields)),
+        _strides(fields),
         tuple(f.centre for f in fields),
         whole,
         aligned,
@@ -294,7 +294,19 @@ def _placed(found: LayerField, states: list[Any], shape: tuple[int, ...]) -> Lay
     axes = [d.axis for d in states]
     if None in axes or len(set(axes)) < len(axes):
         return found
-    return replace(found, output_shape=tuple(shape[axis] for axis in axes))
+    # Behind an upsampling that repeats elements, several in a row have the same field.
+    fields = tuple(d.field.repeated(d.inner) for d in states)
+    return replace(
+        found,
+        output_shape=tuple(shape[axis] for axis in axes),
+        stride=_strides(fields),
+        centre=tuple(f.centre for f in fields),
+        _fields=fields,
+    )
+
+
+def _strides(fields: tuple[Field, ...]) -> tuple[Any, ...]:
+    return tuple(int(f.stride) if f.stride.denominator == 1 else f.stride for f in fields)
 
 
 def _times(numbers: tuple[Any, ...]) -> str:

@@ -192,4 +192,4 @@ __all__ = [
     "Xception",
 ]
 
-__getattr__ = late("cnnrs.applications", _LATE, suggest.without("cnnrs.applications", {}, __all__))
+__getattr__, __dir__ = late("cnnrs.applications", _LATE, suggest.without("cnnrs.applications", {}, __all__))

@@ -510,7 +510,7 @@ __all__ = [
     "subtract",
 ]
 
-__getattr__ = late(
+__getattr__, __dir__ = late(
     "cnnrs.layers",
     _LATE,
     suggest.without(

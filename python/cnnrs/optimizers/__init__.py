@@ -48,6 +48,6 @@ __all__ = [
 ]
 
 # Modules of former versions of `tf.keras`, loaded when a script asks for them.
-__getattr__ = late(
+__getattr__, __dir__ = late(
     "cnnrs.optimizers", {"experimental": "", "legacy": ""}, suggest.without("cnnrs.optimizers", {}, __all__)
 )

@@ -137,6 +137,6 @@ __all__ = [
 
 preprocess_input = preprocessing("resnet18")
 
-__getattr__ = late(
+__getattr__, __dir__ = late(
     "cnnrs.applications.torchvision", _LATE, suggest.without("cnnrs.applications.torchvision", {}, __all__)
 )
