@@ -141,12 +141,22 @@ def test_curves_are_those_of_the_functions():
     assert len(lines) == 7 and "64 elements" in lines[-1]
 
 
+def test_functions_of_one_name_are_apart():
+    found = activations.compare(["relu", lambda x: x, lambda x: 2 * x, "relu"], (0.0, 1.0), 2, elements=8)
+    assert found.names == ["relu", "<lambda>", "<lambda>_1"]
+    assert found.outputs[:, 1].tolist() == [1.0, 1.0, 2.0]
+
+
 def test_bad_arguments_name_what_was_received_and_expected():
     none = cnnrs.Sequential([layers.Input((3,)), layers.Dense(2)])
     for given, message in (
         ({"names": "rellu"}, "did you mean 'relu'"),
         ({"names": []}, "names: expected at least one activation, received none"),
         ({"names": "softmax"}, "expected activations that compute element by element, received 'softmax'"),
+        (
+            {"names": layers.FReLU(name="funnel")},
+            "compare: names: .* received 'funnel': funnel: expected an input",
+        ),
         ({"x_range": (1, 0)}, r"x_range: expected two numbers, the first the less, received \(1, 0\)"),
         ({"x_range": 3}, "x_range: expected two numbers"),
         ({"n": 1}, "n: expected an integer >= 2, received 1"),

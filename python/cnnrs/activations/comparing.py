@@ -12,6 +12,7 @@ import numpy as np
 from cnnrs import tracing
 from cnnrs.activations.functions import glu, linear, log_softmax, softmax, sparsemax
 from cnnrs.activations.lookup import get
+from cnnrs.base import naming
 from cnnrs.base.arguments import integer, number
 from cnnrs.base.extras import pyplot
 from cnnrs.ops import raw
@@ -162,7 +163,12 @@ def compare(
     [0.42 1.   0.42]
     """
     single = isinstance(names, (str, dict)) or callable(names)
-    functions = {_named(each): get(each) for each in ([names] if single else names)}
+    functions: dict[str, Any] = {}
+    for each in [names] if single else names:
+        name, function = _named(each), get(each)
+        if functions.get(name) is not function:
+            # Two functions without a name of their own are two.
+            functions[naming.unique(name, functions)] = function
     if not functions:
         raise ValueError("compare: names: expected at least one activation, received none")
     try:
@@ -199,9 +205,16 @@ def _gradient(function: Any, x: Any) -> tuple[Any, Any]:
 
 
 def _curve(name: str, function: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    y, gradient = _gradient(function, as_float(x))
-    # What depends on all elements changes when there are twice as many.
-    twice = function(as_float(np.concatenate([x, x]))).numpy()
+    try:
+        y, gradient = _gradient(function, as_float(x))
+        # What depends on all elements changes when there are twice as many.
+        twice = function(as_float(np.concatenate([x, x]))).numpy()
+    except ValueError as error:
+        # Layers for images say which axes they want.
+        raise ValueError(
+            f"compare: names: expected activations that compute element by element, received {name!r}: "
+            f"{error}"
+        ) from error
     if tuple(y.shape) != x.shape or not np.allclose(twice[: len(x)], y.numpy(), rtol=1e-3, atol=1e-6):
         raise ValueError(
             f"compare: names: expected activations that compute element by element, received {name!r}"
