@@ -79,8 +79,17 @@ def test_swish():
         layers.Swish(shared_axes=[4])(x)
     inputs = cnnrs.Input((None, None, 3))
     assert layers.Swish()(inputs).shape == (None, None, None, 3)
-    with pytest.raises(ValueError, match="expected known extents of axes that are not shared"):
-        layers.Swish(shared_axes=[1])(inputs)
+    for layer in (layers.Swish(shared_axes=[1]), layers.PReLU(shared_axes=[1])):
+        with pytest.raises(
+            ValueError, match=r"shared_axes: expected axes of unknown extent, \[2\], among .* \[1\]"
+        ):
+            layer(inputs)
+    with pytest.raises(
+        ValueError, match=r"shared_axes: expected axes of unknown extent, \[1, 2\].* received \[\]"
+    ):
+        layers.AdaptivePReLU()(inputs)
+    with pytest.raises(ValueError, match="shared_axes: expected axes from 1 to 3, received 0"):
+        layers.PReLU(shared_axes=[0])(x)
 
 
 def dying(units=8, dead=3):

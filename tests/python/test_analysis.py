@@ -441,6 +441,21 @@ def test_one_image_without_a_batch_is_refused_by_its_own_shape(function):
         getattr(cnnrs.analysis, function)(model, np.ones((1, 8, 8, 1)), clas_index=1)
 
 
+@pytest.mark.parametrize(
+    "function", ["grad_cam", "saliency", "integrated_gradients", "smooth_grad", "occlusion"]
+)
+def test_several_inputs_and_no_samples_are_refused_by_name(function):
+    image, size = cnnrs.Input((8, 8, 1)), cnnrs.Input((2,))
+    map_ = cnnrs.layers.Conv2D(2, 3)(image)
+    both = [cnnrs.layers.GlobalAveragePooling2D()(map_), size]
+    model = cnnrs.Model([image, size], cnnrs.layers.Dense(3)(cnnrs.layers.Concatenate()(both)), name="two")
+    ask = getattr(cnnrs.analysis, function)
+    with pytest.raises(ValueError, match=f"{function}: model: expected a model of one input, two has 2"):
+        ask(model, [np.ones((1, 8, 8, 1)), np.ones((1, 2))])
+    with pytest.raises(ValueError, match=f"{function}: x: expected at least one sample"):
+        ask(cnnrs.Sequential([cnnrs.Input((8, 8, 1)), cnnrs.layers.Conv2D(2, 3)]), np.ones((0, 8, 8, 1)))
+
+
 def test_effective_field_of_a_classifier_is_that_of_its_last_map():
     last = cnnrs.layers.Conv2D(2, 3, name="last")
     model = cnnrs.Sequential(
