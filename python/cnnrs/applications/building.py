@@ -319,7 +319,7 @@ def assemble(
     if weights == "imagenet" and trained is not None:
         weights = _fetched(trained.top if include_top else trained.no_top)
     with contextlib.nullcontext() if weights is None else weights_follow():
-        x = features(inputs)
+        x = _features(features, inputs, row.least, network)
         if include_top:
             x = top.classify(x, classes, classifier_activation)
         else:
@@ -328,6 +328,24 @@ def assemble(
     if weights is not None:
         load(model, weights)
     return model
+
+
+def _features(features: Callable[[Any], Any], inputs: Any, least: int, network: str) -> Any:
+    """The features of images. Of a given tensor Keras takes smaller ones than `input_shape` may say, if they do.
+
+    Raises:
+        ValueError: A window does not fit into them.
+    """
+    try:
+        return features(inputs)
+    except ValueError as error:
+        extents = inputs.shape[2:] if channel_axis() == 1 else inputs.shape[1:3]
+        if all(n is None or n >= least for n in extents):
+            raise
+        raise ValueError(
+            f"{network}: input_tensor: expected height and width of at least {least}, received shape "
+            f"{inputs.shape}: {error}"
+        ) from error
 
 
 def _pooled(x: Any, pooling: str | None, top: Top) -> Any:
