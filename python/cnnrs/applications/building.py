@@ -331,7 +331,7 @@ def assemble(
 
 
 def _features(features: Callable[[Any], Any], inputs: Any, least: int, network: str) -> Any:
-    """The features of images. Of a given tensor Keras takes smaller ones than `input_shape` may say, if they do.
+    """The features of images. Keras takes a tensor of smaller ones than `input_shape` may say, where they do.
 
     Raises:
         ValueError: A window does not fit into them.
