@@ -135,6 +135,28 @@ def test_units_lie_on_the_axis_of_the_channels():
     assert first("channels_first") == first("channels_last") == pytest.approx(1 / 3)
 
 
+def test_activations_inside_of_blocks_are_listened_to():
+    inner = cnnrs.Sequential([layers.Input((8, 8, 4)), layers.ConvBlock(4, name="deep")], name="inner")
+    parts = [
+        layers.ConvBlock(4, name="stem"),
+        layers.BasicBlock(4, norm=None, name="block"),
+        layers.BasicBlock(4, activation=layers.PReLU(shared_axes=[1, 2]), name="learnt"),
+        inner,
+    ]
+    model = cnnrs.Sequential([layers.Input((8, 8, 3)), *parts])
+    x = images((5, 8, 8, 3))
+    before = model.predict(x, verbose=0)
+    found = activations.compare("relu", model=model, data=x, elements=8)
+    names = ["stem", "block/activation1", "block/activation2", "learnt/activation1", "learnt/activation2"]
+    assert list(found.dead_by_layer["relu"]) == [*names, "inner/deep"]
+    bias = next(w for w in model.get_layer("block").weights if w.path.endswith("conv1/bias"))
+    bias.assign(np.array([-100.0, 0.0, -100.0, 0.0]))
+    found = activations.compare("relu", model=model, data=x, elements=8)
+    assert found.dead_by_layer["relu"]["block/activation1"] == 0.5
+    bias.assign(np.zeros(4))
+    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+
+
 def test_curves_are_those_of_the_functions():
     names = ["relu", "tanh", "silu", lambda x: x * x]
     found = activations.compare(names, (-2.0, 2.0), 9, elements=64)
