@@ -170,6 +170,8 @@ class ReceptiveFields(Plotted):
         ax.axhline(max(self.output.image_shape), linestyle=":", color="gray", label="the image")
         if len(shown) <= 12:
             ax.set_xticks(range(len(shown)), [layer.name for layer in shown], rotation=45, ha="right")
+        else:
+            ax.set_xlabel("layer, in the order of calls, those inside of layers included")
         ax.set(title=self.title, ylabel="receptive field")
         ax.legend()
 

@@ -233,6 +233,8 @@ class MeanAveragePrecision(Metric):
             if source != "xyxy":
                 own["boxes"] = convert_format(own["boxes"], source, "xyxy", dtype="float64").numpy()
             own["classes"] = own["classes"].astype("int64")
+            if argument == "y_true" and not np.isfinite(own["boxes"]).all():
+                raise ValueError(f"{self.name}: y_true: boxes: expected finite numbers in image {k}")
             images.append(own)
         return images
 
