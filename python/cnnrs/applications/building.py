@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, ParamSpec
 
 from cnnrs import activations, config, layers, symbolic, utils
 from cnnrs.applications.arguments import documentation, usual
-from cnnrs.applications.further_networks import ALL, without_weights
+from cnnrs.applications.further_networks import ALL, names_published, without_weights
 from cnnrs.applications.networks import File, Weights
 from cnnrs.base import suggest
 from cnnrs.base.arguments import integer
@@ -308,8 +308,8 @@ def assemble(
     """
     row = ALL[network]
     trained = files or row.weights
-    if weights == "imagenet" and trained is None:
-        raise ValueError(without_weights(network))
+    if trained is None and names_published(network, weights):
+        raise ValueError(without_weights(network, weights))
     check_weights(weights, include_top, classes, classifier_activation, network, trained is not None)
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"{network}: pooling: expected None, 'avg' or 'max', received {pooling!r}")

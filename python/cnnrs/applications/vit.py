@@ -1,8 +1,7 @@
 """Vision transformers (Dosovitskiy, Beyer, Kolesnikov and others, An image is worth 16x16 words: Transformers
-for
-image recognition at scale, ICLR 2021, arXiv 2010.11929), and the smaller ones of DeiT (Touvron, Cord, Douze,
-Massa,
-Sablayrolles and Jégou, Training data-efficient image transformers, ICML 2021, arXiv 2012.12877)."""
+for image recognition at scale, ICLR 2021, arXiv 2010.11929), and the smaller ones of DeiT (Touvron, Cord,
+Douze, Massa, Sablayrolles and Jégou, Training data-efficient image transformers, ICML 2021, arXiv
+2012.12877)."""
 
 from __future__ import annotations
 

@@ -148,8 +148,7 @@ def gives_logits(model: Any) -> bool:
     if activation not in ("softmax", "linear"):
         raise ValueError(
             "train: model: expected a last layer with softmax, or without activation, received "
-            f"{activation!r} "
-            f"of {last.name!r}"
+            f"{activation!r} of {last.name!r}"
         )
     return activation == "linear"
 
@@ -222,8 +221,7 @@ def _one_hot(y: np.ndarray, classes: int, argument: str) -> np.ndarray:
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
         raise ValueError(
             f"train: {argument}: expected classes as integers or one-hot of {classes}, received shape "
-            f"{y.shape} "
-            f"of {y.dtype}"
+            f"{y.shape} of {y.dtype}"
         )
     if y.size and (y.min() < 0 or y.max() >= classes):
         raise ValueError(
