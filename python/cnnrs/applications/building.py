@@ -22,6 +22,7 @@ from cnnrs.base.arguments import integer
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.initializers.draws import weights_follow
 from cnnrs.models import Model
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = [
     "Top",
@@ -36,7 +37,6 @@ __all__ = [
     "inputs_of",
     "network",
     "network_of",
-    "only_channels_last",
     "sources_of",
 ]
 
@@ -74,19 +74,6 @@ def classifier(pool: str | None) -> Callable[[Any, int, Any], Any]:
 def channel_axis(last: int = -1) -> int:
     """The axis of the channels of a batch: 1 for channels_first, or `last`, which names the last axis."""
     return 1 if config.image_data_format() == "channels_first" else last
-
-
-def only_channels_last(network: str) -> None:
-    """Refuses to build a network whose layers need channels at the end.
-
-    Raises:
-        ValueError: `config.image_data_format()` says that they stand first.
-    """
-    if config.image_data_format() != "channels_last":
-        raise ValueError(
-            f"{network}: expected config.image_data_format() to be 'channels_last', received "
-            f"{config.image_data_format()!r}"
-        )
 
 
 def divisible(filters: float, by: int = 8) -> int:
@@ -213,8 +200,9 @@ def given_shape(input_shape: Any, default: tuple[int | None, ...], name: str) ->
     """Height, width and channels of images, of which the first two may be None.
 
     Raises:
-        ValueError: The shape is none.
+        ValueError: The shape is none, or `config.image_data_format()` has the channels first.
     """
+    only_channels_last(name)
     if input_shape is None:
         return default
     try:

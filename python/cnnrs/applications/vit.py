@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from cnnrs import initializers, layers
 from cnnrs.applications.arguments import patched
 from cnnrs.applications.builder import KERAS, Builder
-from cnnrs.applications.building import Top, only_channels_last
+from cnnrs.applications.building import Top
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 from cnnrs.applications.variants import variant
 from cnnrs.base.arguments import integer, number
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = [
     "Design",

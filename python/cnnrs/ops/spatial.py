@@ -19,6 +19,7 @@ __all__ = [
     "convolve",
     "convolve_transposed",
     "image_data_format",
+    "only_channels_last",
     "pair",
     "pool",
     "spatial_numbers",
@@ -94,6 +95,19 @@ def image_data_format(data_format: str | None, owner: str = "") -> str:
             f"{where}data_format: expected 'channels_last' or 'channels_first', received {data_format!r}"
         )
     return data_format
+
+
+def only_channels_last(network: str) -> None:
+    """Refuses to build a network whose layers need channels at the end.
+
+    Raises:
+        ValueError: `config.image_data_format()` says that they stand first.
+    """
+    if config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{network}: expected config.image_data_format() to be 'channels_last', received "
+            f"{config.image_data_format()!r}"
+        )
 
 
 class Spatial:
