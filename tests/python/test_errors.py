@@ -394,6 +394,15 @@ def test_an_error_names_the_innermost_layer_once():
         model(np.ones((1, 2)))
 
 
+def test_an_error_of_the_core_names_the_path_of_a_layer_once():
+    with pytest.raises(ValueError, match=r"^down/step1_conv: kernel_size \(3, 3\) does not fit"):
+        layers.UNetDown(8, padding="valid", name="down")(np.zeros((1, 4, 4, 2)))
+    inner = cnnrs.Sequential([cnnrs.Input((None, None, 1)), layers.Conv2D(3, 7, name="wide")], name="inner")
+    outer = cnnrs.Sequential([cnnrs.Input((None, None, 1)), inner], name="outer")
+    with pytest.raises(ValueError, match=r"^outer/inner/wide: kernel_size \(7, 7\) does not fit"):
+        outer(np.zeros((1, 4, 4, 1)))
+
+
 # ---- sizes
 
 

@@ -591,6 +591,8 @@ def _name_layer(error: Exception, layer: str) -> None:
     """Begins the message of an error with the innermost layer whose call raised it."""
     if getattr(error, "names_layer", False) or len(error.args) != 1 or not isinstance(error.args[0], str):
         return
-    if not error.args[0].startswith(f"{layer}:"):
+    # The core says the whole path of a layer inside of others.
+    named, colon, _ = error.args[0].partition(": ")
+    if not (colon and (named == layer or named.endswith(f"/{layer}"))):
         error.args = (f"{layer}: {error.args[0]}",)
     error.names_layer = True  # type: ignore[attr-defined]
