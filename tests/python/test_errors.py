@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 
 import numpy as np
@@ -464,7 +465,7 @@ def test_an_argument_that_a_class_sets_by_itself_is_named():
         (
             cnnrs.losses,
             "FocalLoss",
-            "use losses.BinaryFocalCrossentropy or losses.CategoricalFocalCrossentropy",
+            "use losses.BinaryFocalCrossentropy, losses.CategoricalFocalCrossentropy or losses.Sparse",
         ),
         (cnnrs.losses, "DiceLoss", "use losses.Dice"),
         (cnnrs.layers, "FireModule", "use layers.FireBlock"),
@@ -474,3 +475,34 @@ def test_an_argument_that_a_class_sets_by_itself_is_named():
 def test_names_of_papers_lead_to_what_is_here(module, name, instead):
     with pytest.raises(AttributeError, match=f"has no '{name}'; {instead}"):
         getattr(module, name)
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (
+            "layers",
+            "DropPath SEBlock CBAMBlock FRN GELU SpatialPyramidPooling FeaturePyramidNetwork GeM Cutout",
+        ),
+        ("losses", "CrossEntropyLoss BCEWithLogitsLoss LabelSmoothing CentreLoss"),
+        ("metrics", "mAP ConfusionMatrix DiceScore"),
+        ("callbacks", "LRFinder SWA EMA"),
+        ("optimizers", "SWA EMA"),
+        ("optimizers.schedules", "CosineAnnealingLR OneCycleLR StepLR ReduceLROnPlateau"),
+        ("analysis", "GradCAM saliency_map confusion_matrix deep_dream"),
+        ("applications", "YOLO WRN"),
+        ("utils", "lr_find update_bn"),
+    ],
+)
+def test_what_names_of_papers_lead_to_is_there(module, names):
+    for name in names.split():
+        with pytest.raises(AttributeError, match=f"has no '{name}'; use ") as caught:
+            getattr(importlib.import_module(f"cnnrs.{module}"), name)
+        instead = str(caught.value).partition("; use ")[2]
+        found = re.findall(
+            r"\b(layers|losses|metrics|callbacks|analysis|schedules|utils|detection)\.(\w+)", instead
+        )
+        for where, there in found:
+            home = cnnrs.optimizers.schedules if where == "schedules" else getattr(cnnrs, where)
+            assert hasattr(home, there), instead
+        assert found or "model.lr_find" in instead or "use_ema" in instead or "applications." in instead

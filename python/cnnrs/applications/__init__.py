@@ -190,4 +190,13 @@ __all__ = [
     "Xception",
 ]
 
-__getattr__, __dir__ = late("cnnrs.applications", _LATE, suggest.without("cnnrs.applications", {}, __all__))
+__getattr__, __dir__ = late(
+    "cnnrs.applications",
+    _LATE,
+    suggest.without(
+        "cnnrs.applications",
+        {},
+        __all__,
+        also={"YOLO YOLOX": "detection.YOLOX", "WRN": "applications.WideResNet"},
+    ),
+)
