@@ -208,12 +208,18 @@ def test_wrong_arguments_of_compile(arguments, words):
 @pytest.mark.parametrize(
     ("metric", "words"),
     [
-        ("binary_accuracy", ["'binary_accuracy' of output 'head'", "(6,)", "(6, 3)", "sparse_"]),
+        (
+            "binary_accuracy",
+            [
+                "metric 'binary_accuracy' of output 'head' with shape (6, 3) and y with shape (6,): ",
+                "sparse_",
+            ],
+        ),
         ("categorical_accuracy", ["'categorical_accuracy'", "one-hot", "sparse_categorical_accuracy"]),
         (cnnrs.metrics.TopKCategoricalAccuracy(k=2), ["'top_k_categorical_accuracy'", "one-hot"]),
         (cnnrs.metrics.Precision(), ["'precision", "expected the shape of y_pred, (6, 3), received (6,)"]),
         (cnnrs.metrics.AUC(), ["'auc", "expected the shape of y_pred, (6, 3), received (6,)"]),
-        (cnnrs.metrics.MeanIoU(3), ["'mean_io_u", "expected the shape of y_pred, (6, 3), received (6,)"]),
+        (cnnrs.metrics.MeanIoU(3), ["'mean_io_u", "received (6, 3); sparse_y_pred=False takes the class of"]),
         (cnnrs.metrics.MeanAveragePrecision(), ["'mean_average_precision'", "expected a dict"]),
     ],
 )
@@ -225,7 +231,7 @@ def test_a_metric_that_does_not_fit_names_itself_and_the_output(metric, words):
         loss="sparse_categorical_crossentropy",
         metrics=[metric],
     )
-    with pytest.raises(ValueError, match=re.escape("compile: metrics: ")) as caught:
+    with pytest.raises(ValueError, match="^metric '.*' of output 'head' with shape ") as caught:
         model.fit(X, Y, verbose=0)
     for word in words:
         assert word in str(caught.value)

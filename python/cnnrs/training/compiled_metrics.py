@@ -47,6 +47,15 @@ class _OutputMetric(NamedTuple):
     label: str
 
 
+def _hint(y_true: Any, y_pred: Any, told: str) -> str:
+    """What to say besides where targets are numbers of classes and predictions are scores of each."""
+    true, found = tuple(y_true.shape), tuple(y_pred.shape)
+    numbers = "int" in y_true.dtype and found[-1:] != (1,) and true in (found[:-1], (*found[:-1], 1))
+    return (
+        "; numbers of classes go with metrics called 'sparse_…'" if numbers and "sparse_" not in told else ""
+    )
+
+
 class CompiledMetrics(Metric):
     """The metrics of all outputs: those of `metrics`, then those of `weighted_metrics`."""
 
@@ -141,19 +150,8 @@ class CompiledMetrics(Metric):
             except ValueError as error:
                 if type(error) is not ValueError:
                     raise
-                raise ValueError(self._misfit(entry, y_true, prediction, error)) from error
-
-    def _misfit(self, entry: _OutputMetric, y_true: Any, y_pred: Any, error: ValueError) -> str:
-        """The message of a metric that does not take what it was given."""
-        argument = "weighted_metrics" if entry.weighted else "metrics"
-        output = f" {self.names[entry.output]!r}" if self.names else ""
-        true, found = tuple(y_true.shape), tuple(y_pred.shape)
-        numbers = "int" in y_true.dtype and found[-1:] != (1,) and true in (found[:-1], (*found[:-1], 1))
-        hint = "; numbers of classes go with metrics called 'sparse_…'" if numbers else ""
-        return (
-            f"compile: {argument}: {entry.metric.name!r} of output{output}: received targets of shape {true} "
-            f"and predictions of shape {found}: {error}{'' if 'sparse_' in str(error) else hint}"
-        )
+                told = outputs.misfit("metric", entry.metric.name, entry.output, y_true, prediction, error)
+                raise ValueError(told + _hint(y_true, prediction, told)) from error
 
     def result(self) -> dict[str, Any]:
         """Values by name; none before the first batch."""
