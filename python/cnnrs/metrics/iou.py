@@ -73,10 +73,10 @@ class IoU(Metric):
         y_true = y_true if self.sparse_y_true else raw.argmax(y_true, axis=self.axis)
         y_pred = y_pred if self.sparse_y_pred else raw.argmax(y_pred, axis=self.axis)
         y_true, y_pred = squeeze_or_expand(y_true, y_pred)
-        true, found = tuple(y_true.shape), tuple(y_pred.shape)
-        if self.num_classes > 1 and found == (*true, self.num_classes):
+        shape, found = tuple(y_true.shape), tuple(y_pred.shape)
+        if self.num_classes > 1 and found == (*shape, self.num_classes):
             raise ValueError(
-                f"{self.name}: y_pred: expected labels of the shape of y_true, {true}, received {found}; "
+                f"{self.name}: y_pred: expected labels of the shape of y_true, {shape}, received {found}; "
                 "sparse_y_pred=False takes the class of the largest of scores"
             )
         check_pair(y_true, y_pred, self.name)
