@@ -44,7 +44,8 @@ def looked_up(value: Any, module: Any, layer: str, argument: str) -> Any:
     except (TypeError, ValueError) as error:
         kind = module.__name__.rpartition(".")[2].removesuffix("s")
         raised = TypeError if isinstance(error, TypeError) else ValueError
-        raise raised(f"{layer}: {argument}: {str(error).removeprefix(f'{kind}: ')}") from error
+        text = str(error).removeprefix(f"{kind}: ")
+        raise raised(f"{layer}: {argument}: {text}") from None
 
 
 _INSTEAD = "there is no low-rank adaptation; set `trainable` of layers to choose what is trained"

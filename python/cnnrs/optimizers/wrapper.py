@@ -54,7 +54,7 @@ class OptimizerWrapper(Optimizer):
             self.inner_optimizer = get(inner_optimizer)
         except ValueError as error:
             text = str(error).removeprefix("optimizer: ")
-            raise ValueError(f"{owner}: inner_optimizer: {text}") from error
+            raise ValueError(f"{owner}: inner_optimizer: {text}") from None
         if not isinstance(self.inner_optimizer, Optimizer):
             raise ValueError(f"{owner}: inner_optimizer: expected an optimizer, received {inner_optimizer!r}")
 
