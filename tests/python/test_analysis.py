@@ -171,6 +171,18 @@ def test_summary_shows_more_on_request_only():
         model.summary(flop=True)
 
 
+def test_summary_of_a_given_width_keeps_titles_and_numbers_whole():
+    part = layers.FilterResponseNormalization(name="a_layer_with_a_name_that_is_longer_than_others")
+    model = cnnrs.Sequential([cnnrs.Input((16, 16, 3)), part, layers.Dense(2)])
+    wanted = {"flops": True, "receptive_field": True, "output_stride": True, "memory": True}
+    lines = []
+    model.summary(print_fn=lines.append, show_trainable=True, line_length=120, **wanted)
+    table = lines[0].splitlines()[1:]
+    titles = [cell.strip() for cell in table[1].strip("┃").split("┃")]
+    assert titles[2:] == ["Param #", "Trainable", "FLOPs", "Memory", "Receptive Field", "Stride"]
+    assert {len(line) for line in table if line[:1] in "┏┃┡│├└"} == {120}
+
+
 def test_summary_says_of_which_input_fields_are():
     a, b = cnnrs.Input((8, 8, 1), name="left"), cnnrs.Input((8, 8, 1), name="right")
     lines = []
