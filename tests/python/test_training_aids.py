@@ -202,6 +202,20 @@ def test_statistics_are_those_of_all_data(batch_size: int) -> None:
     assert model.layers[1].momentum == 0.99
 
 
+def test_statistics_of_switchable_normalisation_are_those_of_all_data() -> None:
+    parts = [cnnrs.layers.SwitchableNormalization(), cnnrs.layers.SwitchableNormalization(using=["layer"])]
+    model = cnnrs.Sequential([cnnrs.Input(X.shape[1:]), *parts])
+    cnnrs.utils.reestimate_batch_norm(model, X, batch_size=32)
+    found, x = model.layers[0], X.astype(np.float64)
+    np.testing.assert_allclose(found.moving_mean.numpy(), x.mean((0, 1, 2)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.moving_variance.numpy(), x.var((0, 1, 2)), rtol=1e-4)
+    assert found.momentum == 0.9
+    with pytest.raises(
+        ValueError, match="reestimate_batch_norm: steps: expected an integer >= 1, received 0"
+    ):
+        cnnrs.utils.reestimate_batch_norm(model, X, steps=0)
+
+
 def test_statistics_of_frozen_layers_stay() -> None:
     model = build()
     model.layers[1].trainable = False
