@@ -167,6 +167,10 @@ def test_pictures():
         (lambda: YOLOX((64, 64, 3), 1, (0.3, 0.06), iou_threshold=2), "iou_threshold"),
         (lambda: draw_boxes(np.zeros((4, 4, 2)), {"boxes": [], "classes": []}), "image: expected shape"),
         (lambda: to_svg(np.zeros((4, 4, 3)), {"boxes": [[0, 0, 1, 1]]}), "expected a dict with boxes"),
+        (
+            lambda: draw_boxes(np.zeros((4, 4, 3)), {"boxes": [[0, 0, np.nan, 1]], "classes": [0]}),
+            "draw_boxes: detections: boxes: expected finite numbers",
+        ),
         (lambda: to_svg(np.zeros((4, 4, 3)), {"boxes": [[0, 0, 1, 1]], "classes": [3]}, ["a"]), "a name of"),
     ],
 )

@@ -53,7 +53,11 @@ def _rows(detections: Any, least: float, owner: str) -> list[tuple[np.ndarray, i
     scores = detections.get("scores")
     points = [None] * len(boxes) if scores is None else [float(s) for s in scores]
     rows = zip(boxes, labels.astype(int).tolist(), points, strict=True)
-    return [row for row in rows if row[1] >= 0 and (row[2] is None or row[2] >= least)]
+    shown = [row for row in rows if row[1] >= 0 and (row[2] is None or row[2] >= least)]
+    for box, *_ in shown:
+        if not np.isfinite(box).all():
+            raise ValueError(f"{owner}: detections: boxes: expected finite numbers, received {box.tolist()}")
+    return shown
 
 
 def draw_boxes(image: Any, detections: Any, score_threshold: float = 0.3, thickness: int = 2) -> np.ndarray:
