@@ -127,7 +127,12 @@ def _patch(engine: str, script: str) -> None:
         utils: Any = _module(f"{root}.utils")
         utils.get_file = _get_file
         applications = _module(f"{root}.applications")
-        for module in (applications, *_below(applications)):
+        modules = (applications, *_below(applications))
+        # What is loaded when it is first used is loaded before anything is replaced.
+        for module in modules:
+            for name in dir(module):
+                getattr(module, name, None)
+        for module in modules:
             _without_weights(module)
     _shorten(importlib.import_module(_namespaces(engine)[0]))
     import urllib.request

@@ -79,8 +79,17 @@ def test_swish():
         layers.Swish(shared_axes=[4])(x)
     inputs = cnnrs.Input((None, None, 3))
     assert layers.Swish()(inputs).shape == (None, None, None, 3)
-    with pytest.raises(ValueError, match="expected known extents of axes that are not shared"):
-        layers.Swish(shared_axes=[1])(inputs)
+    for layer in (layers.Swish(shared_axes=[1]), layers.PReLU(shared_axes=[1])):
+        with pytest.raises(
+            ValueError, match=r"shared_axes: expected axes of unknown extent, \[2\], among .* \[1\]"
+        ):
+            layer(inputs)
+    with pytest.raises(
+        ValueError, match=r"shared_axes: expected axes of unknown extent, \[1, 2\].* received \[\]"
+    ):
+        layers.AdaptivePReLU()(inputs)
+    with pytest.raises(ValueError, match="shared_axes: expected axes from 1 to 3, received 0"):
+        layers.PReLU(shared_axes=[0])(x)
 
 
 def dying(units=8, dead=3):
@@ -126,6 +135,28 @@ def test_units_lie_on_the_axis_of_the_channels():
     assert first("channels_first") == first("channels_last") == pytest.approx(1 / 3)
 
 
+def test_activations_inside_of_blocks_are_listened_to():
+    inner = cnnrs.Sequential([layers.Input((8, 8, 4)), layers.ConvBlock(4, name="deep")], name="inner")
+    parts = [
+        layers.ConvBlock(4, name="stem"),
+        layers.BasicBlock(4, norm=None, name="block"),
+        layers.BasicBlock(4, activation=layers.PReLU(shared_axes=[1, 2]), name="learnt"),
+        inner,
+    ]
+    model = cnnrs.Sequential([layers.Input((8, 8, 3)), *parts])
+    x = images((5, 8, 8, 3))
+    before = model.predict(x, verbose=0)
+    found = activations.compare("relu", model=model, data=x, elements=8)
+    names = ["stem", "block/activation1", "block/activation2", "learnt/activation1", "learnt/activation2"]
+    assert list(found.dead_by_layer["relu"]) == [*names, "inner/deep"]
+    bias = next(w for w in model.get_layer("block").weights if w.path.endswith("conv1/bias"))
+    bias.assign(np.array([-100.0, 0.0, -100.0, 0.0]))
+    found = activations.compare("relu", model=model, data=x, elements=8)
+    assert found.dead_by_layer["relu"]["block/activation1"] == 0.5
+    bias.assign(np.zeros(4))
+    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+
+
 def test_curves_are_those_of_the_functions():
     names = ["relu", "tanh", "silu", lambda x: x * x]
     found = activations.compare(names, (-2.0, 2.0), 9, elements=64)
@@ -141,12 +172,22 @@ def test_curves_are_those_of_the_functions():
     assert len(lines) == 7 and "64 elements" in lines[-1]
 
 
+def test_functions_of_one_name_are_apart():
+    found = activations.compare(["relu", lambda x: x, lambda x: 2 * x, "relu"], (0.0, 1.0), 2, elements=8)
+    assert found.names == ["relu", "<lambda>", "<lambda>_1"]
+    assert found.outputs[:, 1].tolist() == [1.0, 1.0, 2.0]
+
+
 def test_bad_arguments_name_what_was_received_and_expected():
     none = cnnrs.Sequential([layers.Input((3,)), layers.Dense(2)])
     for given, message in (
         ({"names": "rellu"}, "did you mean 'relu'"),
         ({"names": []}, "names: expected at least one activation, received none"),
         ({"names": "softmax"}, "expected activations that compute element by element, received 'softmax'"),
+        (
+            {"names": layers.FReLU(name="funnel")},
+            "compare: names: .* received 'funnel': funnel: expected an input",
+        ),
         ({"x_range": (1, 0)}, r"x_range: expected two numbers, the first the less, received \(1, 0\)"),
         ({"x_range": 3}, "x_range: expected two numbers"),
         ({"n": 1}, "n: expected an integer >= 2, received 1"),

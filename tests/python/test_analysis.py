@@ -171,6 +171,28 @@ def test_summary_shows_more_on_request_only():
         model.summary(flop=True)
 
 
+def test_summary_of_a_given_width_keeps_titles_and_numbers_whole():
+    part = layers.FilterResponseNormalization(name="a_layer_with_a_name_that_is_longer_than_others")
+    model = cnnrs.Sequential([cnnrs.Input((16, 16, 3)), part, layers.Dense(2)])
+    wanted = {"flops": True, "receptive_field": True, "output_stride": True, "memory": True}
+    lines = []
+    model.summary(print_fn=lines.append, show_trainable=True, line_length=120, **wanted)
+    table = lines[0].splitlines()[1:]
+    titles = [cell.strip() for cell in table[1].strip("┃").split("┃")]
+    assert titles[2:] == ["Param #", "Trainable", "FLOPs", "Memory", "Receptive Field", "Stride"]
+    assert {len(line) for line in table if line[:1] in "┏┃┡│├└"} == {120}
+
+
+def test_summary_says_of_which_input_fields_are():
+    a, b = cnnrs.Input((8, 8, 1), name="left"), cnnrs.Input((8, 8, 1), name="right")
+    lines = []
+    model = cnnrs.Model([a, b], layers.Add()([layers.Conv2D(1, 3, padding="same")(a), b]))
+    model.summary(receptive_field=True, print_fn=lines.append)
+    assert "seen of 'left', the first of 2 inputs" in lines[0] and "3 × 3" in lines[0]
+    classifier().summary(receptive_field=True, print_fn=lines.append)
+    assert "inputs" not in lines[1]
+
+
 # ---- feature maps
 
 
@@ -429,6 +451,21 @@ def test_one_image_without_a_batch_is_refused_by_its_own_shape(function):
         getattr(cnnrs.analysis, function)(model, np.ones((8, 8, 1)))
     with pytest.raises(TypeError, match=f"{function}: unexpected argument 'clas_index'; did you mean"):
         getattr(cnnrs.analysis, function)(model, np.ones((1, 8, 8, 1)), clas_index=1)
+
+
+@pytest.mark.parametrize(
+    "function", ["grad_cam", "saliency", "integrated_gradients", "smooth_grad", "occlusion"]
+)
+def test_several_inputs_and_no_samples_are_refused_by_name(function):
+    image, size = cnnrs.Input((8, 8, 1)), cnnrs.Input((2,))
+    map_ = cnnrs.layers.Conv2D(2, 3)(image)
+    both = [cnnrs.layers.GlobalAveragePooling2D()(map_), size]
+    model = cnnrs.Model([image, size], cnnrs.layers.Dense(3)(cnnrs.layers.Concatenate()(both)), name="two")
+    ask = getattr(cnnrs.analysis, function)
+    with pytest.raises(ValueError, match=f"{function}: model: expected a model of one input, two has 2"):
+        ask(model, [np.ones((1, 8, 8, 1)), np.ones((1, 2))])
+    with pytest.raises(ValueError, match=f"{function}: x: expected at least one sample"):
+        ask(cnnrs.Sequential([cnnrs.Input((8, 8, 1)), cnnrs.layers.Conv2D(2, 3)]), np.ones((0, 8, 8, 1)))
 
 
 def test_effective_field_of_a_classifier_is_that_of_its_last_map():

@@ -223,20 +223,39 @@ def test_empty_batches_and_gradients(name):
 @pytest.mark.parametrize("name", CASES)
 def test_labels_and_masks_go_along(name):
     x = images()
-    data = {"images": x, "labels": np.arange(4), "segmentation_masks": (x[..., :1] > 0.5).astype(np.uint8)}
+    mixes = name in ("MixUp", "CutMix", "Mosaic")
+    labels = np.eye(4) if mixes else np.arange(4)
+    data = {"images": x, "labels": labels, "segmentation_masks": (x[..., :1] > 0.5).astype(np.uint8)}
     plain = host(make(name)(x))
     result = make(name)(data)
     assert set(data) == set(result) and data["images"] is x
     np.testing.assert_array_equal(host(result["images"]), plain)
     masks = host(result["segmentation_masks"])
-    if name in ("MixUp", "CutMix", "Mosaic"):
-        labels = host(make(name)({**data, "labels": np.eye(4)})["labels"])
+    if mixes:
+        labels = host(result["labels"])
         np.testing.assert_allclose(labels.sum(axis=1), 1.0, atol=1e-6)
         assert labels.min() >= 0 and masks.min() >= 0 and masks.max() <= 1
         return
     np.testing.assert_array_equal(host(result["labels"]), np.arange(4))
     assert masks.dtype == np.uint8 and masks.shape[:3] == plain.shape[:3]
     assert set(np.unique(masks)) <= {0, 1}
+
+
+@pytest.mark.parametrize("name", ["MixUp", "CutMix", "Mosaic"])
+@pytest.mark.parametrize("labels", [np.arange(4), np.arange(4, dtype=np.uint8)[:, None]])
+def test_numbers_of_classes_are_not_mixed(name, labels):
+    layer = make(name)
+    with pytest.raises(
+        ValueError, match=f"{layer.name}: labels: expected one-hot labels, or floats, received"
+    ):
+        layer({"images": images(), "labels": labels})
+    assert (
+        host(layer({"images": images(), "labels": labels}, training=False)["labels"]).tolist()
+        == labels.tolist()
+    )
+    # Of two classes floats do.
+    mixed = host(layer({"images": images(), "labels": np.array([0.0, 1, 1, 0])})["labels"])
+    assert mixed.min() >= 0 and mixed.max() <= 1
 
 
 @pytest.mark.parametrize("name", MOVING)

@@ -93,6 +93,10 @@ def test_formats_and_detections_at_most():
     "call, words",
     [
         (lambda m: m.update_state(TRUE, {"boxes": boxes(0)}), "y_pred: expected a dict with the keys boxes"),
+        (
+            lambda m: m.update_state({"boxes": [[[0, 0, np.nan, 1]]], "classes": [[0]]}, FOUND),
+            "y_true: boxes: expected finite numbers in image 0",
+        ),
         (lambda m: m.update_state(TRUE, {**FOUND, "scores": np.ones((1, 2))}), "scores: expected 3 numbers"),
         (lambda m: m.update_state(TRUE, FOUND, [1.0]), "sample_weight: expected None"),
         (lambda m: m.update_state({"boxes": [], "classes": []}, FOUND), "expected 0 images"),

@@ -257,6 +257,18 @@ def test_non_local_is_that_of_the_paper(mode):
     np.testing.assert_allclose(host(layer(x)), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_non_local_of_one_place_is_that_place(recwarn):
+    layer = layers.NonLocal(norm=None)
+    x = sample((3, 1, 1, 4))
+    layer(x)
+    layer.set_weights([0.5 * sample(w.shape) for w in layer.get_weights()])
+    weights = {w.path.split("/", 1)[1]: host(w) for w in layer.weights}
+    values = x[:, 0, 0] @ weights["g/kernel"][0, 0] + weights["g/bias"]
+    expected = x[:, 0, 0] + values @ weights["out/kernel"][0, 0] + weights["out/bias"]
+    np.testing.assert_allclose(host(layer(x))[:, 0, 0], expected, atol=1e-5)
+    assert not recwarn.list  # a softmax of one score is no mistake of the user
+
+
 def test_channels_are_shuffled_as_in_the_paper():
     x = sample((2, 3, 4, 6))
     y = host(layers.ChannelShuffle(3)(x))

@@ -232,6 +232,11 @@ def test_a_gpu_chooses_the_same():
         (lambda b, s: ops.box_iou(b, b[:, :3]), "boxes2: expected shape"),
         (lambda b, s: ops.box_iou(b, b[:7], aligned=True), "as many boxes"),
         (lambda b, s: losses.IoULoss(mode="cubic"), "mode: expected one of linear"),
+        (
+            lambda b, s: losses.IoULoss("coco"),
+            "IoULoss: bounding_box_format: expected one of xyxy, .* 'coco'",
+        ),
+        (lambda b, s: losses.GIoULoss("coco"), "GIoULoss: bounding_box_format: expected one of xyxy"),
         (lambda b, s: losses.giou_loss(b, b[:, 0]), "y_pred: expected boxes of shape"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -136,6 +138,13 @@ def test_pictures():
     assert (draw_boxes(x[0], one, 0.95) == np.clip(np.rint(x[0] * 255), 0, 255)).all()
     text = to_svg(x[0], one, ["square", "disc"])
     assert text.count("<rect") == (y["classes"][0] >= 0).sum() and "0.90" in text
+    # Labels of boxes at the borders lie inside of the picture.
+    borders = {"boxes": [[50.0, 0, 64, 10], [0, 40, 9, 50], [-5, -5, 9, 9]], "classes": [0, 1, 0]}
+    for x_at, y_at, words in re.findall(
+        r'<text x="([-.0-9]+)" y="([-.0-9]+)" [^>]*>([^<]*)<',
+        to_svg(np.zeros((64, 64, 3)), borders, ["a & b", "c"]),
+    ):
+        assert 0 <= float(x_at) <= 64 - 6 * len(words.replace("&amp;", "&")) and 10 <= float(y_at) <= 64
     # The picture inside is the image.
     import base64
     import struct
@@ -158,6 +167,10 @@ def test_pictures():
         (lambda: YOLOX((64, 64, 3), 1, (0.3, 0.06), iou_threshold=2), "iou_threshold"),
         (lambda: draw_boxes(np.zeros((4, 4, 2)), {"boxes": [], "classes": []}), "image: expected shape"),
         (lambda: to_svg(np.zeros((4, 4, 3)), {"boxes": [[0, 0, 1, 1]]}), "expected a dict with boxes"),
+        (
+            lambda: draw_boxes(np.zeros((4, 4, 3)), {"boxes": [[0, 0, np.nan, 1]], "classes": [0]}),
+            "draw_boxes: detections: boxes: expected finite numbers",
+        ),
         (lambda: to_svg(np.zeros((4, 4, 3)), {"boxes": [[0, 0, 1, 1]], "classes": [3]}, ["a"]), "a name of"),
     ],
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+
 import numpy as np
 import pytest
 
@@ -45,6 +48,35 @@ Y = np.zeros(6, np.int64)
             ["kernal_initializer", "kernel_initializer"],
         ),
         (lambda: layers.Conv2D(2, 3, activation="rellu"), ValueError, ["'rellu'", "'relu'"]),
+        # What is looked up by name says whose argument it is, also inside of blocks.
+        (lambda: layers.Dense(2, activation="rellu", name="c"), ValueError, ["c: activation: nothing"]),
+        (lambda: layers.Dense(2, activation=3, name="c"), TypeError, ["c: activation: expected", "3"]),
+        (
+            lambda: layers.Conv2D(2, 3, kernel_initializer="he_nrmal", name="c"),
+            ValueError,
+            ["c: kernel_initializer: nothing", "'he_nrmal'", "'he_normal'"],
+        ),
+        (lambda: layers.ConvBlock(2, bias_regularizer="l3"), TypeError, ["ConvBlock", "bias_regularizer"]),
+        (
+            lambda: layers.ConvBlock(2, kernel_regularizer="l3", name="c"),
+            ValueError,
+            ["c: kernel_regularizer: nothing", "'l3'"],
+        ),
+        (lambda: layers.BasicBlock(2, activation="rellu", name="c"), ValueError, ["c: activation: nothing"]),
+        (lambda: layers.SqueezeExcitation(gate="sigmoyd", name="c"), ValueError, ["c: gate: nothing"]),
+        (lambda: layers.LSTM(2, recurrent_activation="tan", name="c"), ValueError, ["recurrent_activation"]),
+        (
+            lambda: layers.Dense(2, activity_regularizer="l3", name="c"),
+            ValueError,
+            ["c: activity_regularizer: nothing"],
+        ),
+        (lambda: layers.Conv2D(2, 3, data_format="nchw", name="c"), ValueError, ["c: data_format: expected"]),
+        (
+            lambda: layers.BasicBlock(2, data_format="nchw", name="c"),
+            ValueError,
+            ["c: data_format: expected"],
+        ),
+        (lambda: layers.GeMPooling2D(data_format="nchw", name="c"), ValueError, ["c: data_format: expected"]),
         (lambda: layers.Dense(-1), ValueError, ["units", "-1"]),
         (lambda: layers.Dense(2, name="a/b"), ValueError, ["name", "a/b"]),
         (lambda: layers.Dense(2, dtype="int64"), ValueError, ["dtype", "int64", "float32"]),
@@ -171,6 +203,54 @@ def test_wrong_arguments_of_compile(arguments, words):
         model_of(layers.Flatten()).compile(**arguments)
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        (
+            "binary_accuracy",
+            [
+                "metric 'binary_accuracy' of output 'head' with shape (6, 3) and y with shape (6,): ",
+                "sparse_",
+            ],
+        ),
+        ("categorical_accuracy", ["'categorical_accuracy'", "one-hot", "sparse_categorical_accuracy"]),
+        (cnnrs.metrics.TopKCategoricalAccuracy(k=2), ["'top_k_categorical_accuracy'", "one-hot"]),
+        (cnnrs.metrics.Precision(), ["'precision", "expected the shape of y_pred, (6, 3), received (6,)"]),
+        (cnnrs.metrics.AUC(), ["'auc", "expected the shape of y_pred, (6, 3), received (6,)"]),
+        (cnnrs.metrics.MeanIoU(3), ["'mean_io_u", "received (6, 3); sparse_y_pred=False takes the class of"]),
+        (cnnrs.metrics.MeanAveragePrecision(), ["'mean_average_precision'", "expected a dict"]),
+    ],
+)
+def test_a_metric_that_does_not_fit_names_itself_and_the_output(metric, words):
+    model = model_of(
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax", name="head"),
+        optimizer="sgd",
+        loss="sparse_categorical_crossentropy",
+        metrics=[metric],
+    )
+    with pytest.raises(ValueError, match="^metric '.*' of output 'head' with shape ") as caught:
+        model.fit(X, Y, verbose=0)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_one_hot_targets_are_no_numbers_of_classes():
+    # Three samples of three classes would broadcast.
+    for metric in (cnnrs.metrics.SparseCategoricalAccuracy(), cnnrs.metrics.SparseTopKCategoricalAccuracy(1)):
+        with pytest.raises(
+            ValueError, match=r"expected numbers of classes of shape \(3,\), received \(3, 3\)"
+        ):
+            metric.update_state(np.eye(3), np.eye(3))
+
+
+def test_thresholds_of_average_precision_are_a_list():
+    with pytest.raises(
+        ValueError, match="MeanAveragePrecision: iou_thresholds: expected a list .* received 0.5"
+    ):
+        cnnrs.metrics.MeanAveragePrecision(0.5)
 
 
 def test_unknown_layer_names_suggest():
@@ -321,6 +401,15 @@ def test_an_error_names_the_innermost_layer_once():
         model(np.ones((1, 2)))
 
 
+def test_an_error_of_the_core_names_the_path_of_a_layer_once():
+    with pytest.raises(ValueError, match=r"^down/step1_conv: kernel_size \(3, 3\) does not fit"):
+        layers.UNetDown(8, padding="valid", name="down")(np.zeros((1, 4, 4, 2)))
+    inner = cnnrs.Sequential([cnnrs.Input((None, None, 1)), layers.Conv2D(3, 7, name="wide")], name="inner")
+    outer = cnnrs.Sequential([cnnrs.Input((None, None, 1)), inner], name="outer")
+    with pytest.raises(ValueError, match=r"^outer/inner/wide: kernel_size \(7, 7\) does not fit"):
+        outer(np.zeros((1, 4, 4, 1)))
+
+
 # ---- sizes
 
 
@@ -382,7 +471,7 @@ def test_an_argument_that_a_class_sets_by_itself_is_named():
         (
             cnnrs.losses,
             "FocalLoss",
-            "use losses.BinaryFocalCrossentropy or losses.CategoricalFocalCrossentropy",
+            "use losses.BinaryFocalCrossentropy, losses.CategoricalFocalCrossentropy or losses.Sparse",
         ),
         (cnnrs.losses, "DiceLoss", "use losses.Dice"),
         (cnnrs.layers, "FireModule", "use layers.FireBlock"),
@@ -392,3 +481,34 @@ def test_an_argument_that_a_class_sets_by_itself_is_named():
 def test_names_of_papers_lead_to_what_is_here(module, name, instead):
     with pytest.raises(AttributeError, match=f"has no '{name}'; {instead}"):
         getattr(module, name)
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (
+            "layers",
+            "DropPath SEBlock CBAMBlock FRN GELU SpatialPyramidPooling FeaturePyramidNetwork GeM Cutout",
+        ),
+        ("losses", "CrossEntropyLoss BCEWithLogitsLoss LabelSmoothing CentreLoss"),
+        ("metrics", "mAP ConfusionMatrix DiceScore"),
+        ("callbacks", "LRFinder SWA EMA"),
+        ("optimizers", "SWA EMA"),
+        ("optimizers.schedules", "CosineAnnealingLR OneCycleLR StepLR ReduceLROnPlateau"),
+        ("analysis", "GradCAM saliency_map confusion_matrix deep_dream"),
+        ("applications", "YOLO WRN"),
+        ("utils", "lr_find update_bn"),
+    ],
+)
+def test_what_names_of_papers_lead_to_is_there(module, names):
+    for name in names.split():
+        with pytest.raises(AttributeError, match=f"has no '{name}'; use ") as caught:
+            getattr(importlib.import_module(f"cnnrs.{module}"), name)
+        instead = str(caught.value).partition("; use ")[2]
+        found = re.findall(
+            r"\b(layers|losses|metrics|callbacks|analysis|schedules|utils|detection)\.(\w+)", instead
+        )
+        for where, there in found:
+            home = cnnrs.optimizers.schedules if where == "schedules" else getattr(cnnrs, where)
+            assert hasattr(home, there), instead
+        assert found or "model.lr_find" in instead or "use_ema" in instead or "applications." in instead

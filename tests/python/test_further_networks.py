@@ -142,6 +142,11 @@ def test_positions_are_interpolated_where_a_file_has_another_grid(tmp_path):
         ("ResNeXt50", {"cardinality": 0}, "ResNeXt50: cardinality: .*0"),
         ("ViTTiny", {"input_shape": (50, 64, 3)}, "input_shape: expected multiples of patch_size=16.*of 50"),
         ("ViTTiny", {"patch_size": 300}, "patch_size: expected at most 224.*received 300"),
+        (
+            "AlexNet",
+            {"input_tensor": layers.Input((60, 60, 3)), "include_top": False},
+            "AlexNet: input_tensor: expected height and width of at least 67, .*60, 60, 3.*pool5",
+        ),
         ("ViTTiny", {"grid": "no"}, "grid: expected rows and columns.*'no'"),
         ("ResNet56", {"pooling": "sum", "include_top": False}, "pooling: expected None, 'avg' or 'max'"),
     ],

@@ -235,6 +235,16 @@ def test_gradients(loss, y, x):
     "make, message",
     [
         (lambda: losses.SparseCategoricalFocalCrossentropy(gamma=-1), "gamma: expected.*>= 0, received -1"),
+        (
+            lambda: losses.CategoricalFocalCrossentropy(gamma=-1),
+            "CategoricalFocalCrossentropy: gamma: .*>= 0",
+        ),
+        (lambda: losses.CategoricalFocalCrossentropy([0.2, -1]), "CategoricalFocalCrossentropy: alpha: .*-1"),
+        (
+            lambda: losses.BinaryFocalCrossentropy(alpha=2),
+            "BinaryFocalCrossentropy: alpha: .*<= 1, received 2",
+        ),
+        (lambda: losses.BinaryFocalCrossentropy(gamma=-1), "BinaryFocalCrossentropy: gamma: .*>= 0"),
         (lambda: losses.SparseCategoricalFocalCrossentropy(alpha="x"), "alpha: expected.*received 'x'"),
         (
             lambda: losses.SparseCategoricalFocalCrossentropy([0.5, 0.5])(LABELS, P),

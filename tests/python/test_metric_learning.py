@@ -435,6 +435,8 @@ def test_an_empty_batch_moves_no_centre():
         (lambda: layers.ArcFace(3)(X, np.eye(8)[:, :2]), r"labels: expected integers of shape \(8,\)"),
         (lambda: layers.CenterLoss(3, alpha=2.0), "alpha: expected.*<= 1, received 2.0"),
         (lambda: layers.CenterLoss(3)(X, LABELS[:3]), r"labels: expected integers of shape \(8,\).*\(3,\)"),
+        (lambda: losses.center([0, -1], X[:2], np.zeros((3, 4))).numpy(), "index .* at position 1: expected"),
+        (lambda: losses.center([0, 3], X[:2], np.zeros((3, 4))).numpy(), "index 3 at position 1: expected"),
         (lambda: losses.center(LABELS, X, X[:, :2]), "center: expected features.*centers"),
     ],
 )  # fmt: skip

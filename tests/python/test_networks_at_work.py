@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import applications, layers
+from cnnrs import applications, detection, layers
 from cnnrs.applications.convnext import LayerScale, StochasticDepth
 from cnnrs.initializers.draws import weights_follow
 from cnnrs.saving.keras_config import from_keras, to_keras
@@ -131,12 +131,21 @@ def test_nasnet_knows_its_size(network):
         build(weights=None, include_top=False, input_shape=(None, None, 3))
 
 
-@pytest.mark.parametrize("network", ["DenseNet121", "NASNetMobile", "ConvNeXtTiny"])
-def test_networks_that_need_channels_at_the_end_say_so(network):
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [
+        *[(n, {"include_top": False}) for n in ("DenseNet121", "NASNetMobile", "ConvNeXtTiny", "LeNet5")],
+        *[(n, {}) for n in ("UNet", "FCN", "FCN8s", "DeepLabV3", "DeepLabV3Plus")],
+        ("YOLOX", {"classes": 2}),
+    ],
+)
+def test_networks_that_need_channels_at_the_end_say_so(network, options):
+    make = detection.YOLOX if network == "YOLOX" else getattr(applications, network)
+    options = options if network == "YOLOX" else {"weights": None, **options}
     cnnrs.config.set_image_data_format("channels_first")
     try:
         with pytest.raises(ValueError, match="expected .* to be 'channels_last', received 'channels_first'"):
-            getattr(applications, network)(weights=None, include_top=False, input_shape=(3, 64, 64))
+            make(input_shape=(3, 64, 64), **options)
     finally:
         cnnrs.config.set_image_data_format("channels_last")
 

@@ -362,6 +362,7 @@ def test_groups_that_match_nothing_or_overlap_are_errors(groups: Any, message: s
         (lambda: optimizers.SAM("sgd", rho=0.0), "rho"),
         (lambda: optimizers.SAM("sgd", momentum=0.9), "no arguments: `momentum`"),
         (lambda: optimizers.SAM("sgd", clipnorm=1.0), "clipnorm: give it to the inner"),
+        (lambda: optimizers.SAM("adm"), "SAM: inner_optimizer: nothing is called .adm.; did you mean .adam."),
         (lambda: optimizers.SAM(optimizers.LossScaleOptimizer("sgd")), "goes inside of SAM"),
         (lambda: optimizers.Lookahead("sgd", sync_period=0), "sync_period"),
         (lambda: optimizers.Lookahead("sgd", slow_step_size=1.5), "slow_step_size"),

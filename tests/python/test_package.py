@@ -121,6 +121,17 @@ def test_dir_lists_what_is_public():
     assert {name for name in dir(cnnrs) if not name.startswith("__")} == set(cnnrs.__all__) - {"__version__"}
 
 
+@pytest.mark.parametrize(
+    "package",
+    ["activations", "applications", "applications.torchvision", "layers", "layers.blocks", "optimizers"]
+    + ["layers.activation", "layers.attention", "layers.augmentation", "layers.normalization"]
+    + ["layers.pooling", "recipes", "runs"],
+)
+def test_dir_lists_what_is_not_loaded_yet(package):
+    code = f"import importlib\nm = importlib.import_module('cnnrs.{package}')\n"
+    assert run_python(code + "print(sorted(set(m.__all__) - set(dir(m))))").strip() == "[]"
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
 def test_import_starts_no_thread():
     """numpy's own threads, which its BLAS starts, are counted before."""

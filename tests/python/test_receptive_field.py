@@ -78,6 +78,10 @@ MODELS = {
     "nearest": lambda: sequential(
         (8, 8, 1), conv(3), layers.UpSampling2D(2), conv(3, padding="same"), conv(2, strides=3)
     ),
+    "nearest at the end": lambda: sequential((8, 8, 1), conv(3), layers.UpSampling2D((2, 3))),
+    "weighted means": lambda: sequential(
+        (16, 16, 1), conv(3), layers.AttentionPooling2D(3, 2), layers.GeMPooling2D(p=2.0)
+    ),
     "bilinear": lambda: sequential((12, 12, 1), layers.UpSampling2D(2, interpolation="bilinear"), conv(3)),
     "padded": lambda: sequential(
         (12, 12, 1), layers.ZeroPadding2D(((2, 1), (0, 3))), conv(3, strides=2), layers.Cropping2D(1)
@@ -205,6 +209,30 @@ def test_reflected_borders_are_padding():
     ])  # fmt: skip
     output = cnnrs.receptive_field(model).output
     assert (output.size, output.whole, output.region(5, 5)) == ((3, 3), False, ((4, 7), (4, 7)))
+
+
+def test_parts_of_one_result_are_one_window():
+    volume = cnnrs.receptive_field(sequential((9, 9, 9, 1), layers.Conv3D(1, (3, 2, 3))), paths=True).output
+    assert (volume.size, volume.least, volume.aligned) == ((3, 2, 3), (3, 2, 3), True)
+    assert volume.paths == {(3, 2, 3): 1}
+    x = cnnrs.Input((16, 16, 3))
+    parts = [x[:, i::2, j::2] for i in range(2) for j in range(2)]
+    focus = cnnrs.receptive_field(cnnrs.Model(x, layers.Concatenate()(parts)), paths=True).output
+    assert (focus.size, focus.least, focus.stride, focus.aligned) == ((2, 2), (2, 2), (2, 2), True)
+
+
+def test_what_keeps_numbers_in_range_is_no_way():
+    found = cnnrs.receptive_field(sequential((16, 16, 2), layers.AttentionPooling2D(3, 2))).output
+    assert (found.text, found.output_shape) == ("3 × 3", (7, 7))
+    x = cnnrs.Input((16, 16, 3))
+    alone = cnnrs.Model(x, conv(3)(layers.Lambda(ops.stop_gradient)(conv(5)(x))))
+    assert cnnrs.receptive_field(alone).output.text == "7 × 7"
+
+
+def test_stride_and_region_behind_repeated_elements():
+    found = cnnrs.receptive_field(sequential((8, 8, 1), layers.MaxPooling2D(), layers.UpSampling2D(4))).output
+    assert found.stride_text == "0.5 × 0.5"
+    assert found.region(7, 8) == ((2, 4), (4, 6))
 
 
 def test_several_inputs_are_asked_one_by_one():

@@ -214,3 +214,39 @@ def test_fold_is_the_transpose_of_unfold(dilation, padding, stride):
 def test_windows_that_do_not_fit_are_refused(call):
     with pytest.raises(ValueError, match="expected"):
         call()
+
+
+IMAGE, KERNEL = np.ones((1, 5, 5, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: ops.max_pool(IMAGE, 2, padding=1),
+            r"max_pool: padding: expected 'valid', 'same' or .* received 1",
+        ),
+        (lambda: ops.max_pool(IMAGE, 2, 0), "max_pool: strides: expected .* received 0"),
+        (lambda: ops.average_pool(IMAGE, 0), "average_pool: pool_size: expected .* received 0"),
+        (
+            lambda: ops.average_pool(IMAGE, 2, padding="full"),
+            "average_pool: padding: expected 'valid' or 'same'",
+        ),
+        (lambda: ops.max_pool(IMAGE, 2, data_format="nchw"), "max_pool: data_format: expected .* 'nchw'"),
+        (
+            lambda: ops.max_pool(IMAGE[0, 0], 2),
+            r"max_pool: expected images of shape .* received shape \(5, 1\)",
+        ),
+        (lambda: ops.conv(IMAGE, KERNEL, padding=1), "conv: padding: expected"),
+        (lambda: ops.depthwise_conv(IMAGE, KERNEL, 0), "depthwise_conv: strides: expected"),
+        (
+            lambda: ops.separable_conv(IMAGE, KERNEL[0], KERNEL),
+            "separable_conv: depthwise_kernel: expected shape",
+        ),
+        (lambda: ops.conv_transpose(IMAGE, KERNEL, 0), "conv_transpose: strides: expected"),
+        (lambda: ops.adaptive_max_pool(IMAGE, (1, 2, 3)), "adaptive_max_pool: output_size: expected"),
+    ],
+)
+def test_errors_name_the_function_and_the_argument(call, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        call()

@@ -33,6 +33,18 @@ def test_each_network_of_torchvision_is_there():
     assert ours <= set(torchvision.__all__)
 
 
+@pytest.mark.parametrize(
+    ("weights", "theirs"),
+    [("imagenet", "DEFAULT"), ("DEFAULT", "DEFAULT"), ("IMAGENET1K_V1", "IMAGENET1K_V1")],
+)
+def test_names_of_published_weights_are_answered_by_how_to_convert_them(weights, theirs):
+    with pytest.raises(
+        ValueError, match=f"resnet18: weights: .* received '{weights}': torchvision"
+    ) as caught:
+        torchvision.resnet18(weights=weights)
+    assert f'models.resnet18(weights="{theirs}").state_dict()' in str(caught.value)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_networks_are_made_of_what_torchvision_makes_them_of(network, no_draws):
     theirs = NETWORKS[network]

@@ -202,6 +202,20 @@ def test_statistics_are_those_of_all_data(batch_size: int) -> None:
     assert model.layers[1].momentum == 0.99
 
 
+def test_statistics_of_switchable_normalisation_are_those_of_all_data() -> None:
+    parts = [cnnrs.layers.SwitchableNormalization(), cnnrs.layers.SwitchableNormalization(using=["layer"])]
+    model = cnnrs.Sequential([cnnrs.Input(X.shape[1:]), *parts])
+    cnnrs.utils.reestimate_batch_norm(model, X, batch_size=32)
+    found, x = model.layers[0], X.astype(np.float64)
+    np.testing.assert_allclose(found.moving_mean.numpy(), x.mean((0, 1, 2)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.moving_variance.numpy(), x.var((0, 1, 2)), rtol=1e-4)
+    assert found.momentum == 0.9
+    with pytest.raises(
+        ValueError, match="reestimate_batch_norm: steps: expected an integer >= 1, received 0"
+    ):
+        cnnrs.utils.reestimate_batch_norm(model, X, steps=0)
+
+
 def test_statistics_of_frozen_layers_stay() -> None:
     model = build()
     model.layers[1].trainable = False
@@ -266,7 +280,8 @@ def test_a_recipe_tells_what_it_sets(capsys: Any) -> None:
     cnnrs.train(build(), (X, Y), "imagenet-small", epochs=2, warmup_epochs=1, batch_size=64, verbose=2)
     told = capsys.readouterr().out
     assert "recipe 'imagenet-small'" in told and "epochs           2  (instead of 120)" in told
-    assert "learning_rate    0.025  (instead of 0.1)" in told
+    # Nobody gave the rate: it follows the size of the batches.
+    assert "learning_rate    0.025  (0.1 at batches of 256)" in told
 
 
 def test_a_recipe_sets_what_it_tells() -> None:

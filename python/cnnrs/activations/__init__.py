@@ -93,4 +93,4 @@ __all__ = [
     "threshold",
 ]
 
-__getattr__ = late("cnnrs.activations", _LATE, suggest.without("cnnrs.activations", {}, __all__))
+__getattr__, __dir__ = late("cnnrs.activations", _LATE, suggest.without("cnnrs.activations", {}, __all__))

@@ -12,6 +12,7 @@ import numpy as np
 from cnnrs import tracing
 from cnnrs.activations.functions import glu, linear, log_softmax, softmax, sparsemax
 from cnnrs.activations.lookup import get
+from cnnrs.base import naming
 from cnnrs.base.arguments import integer, number
 from cnnrs.base.extras import pyplot
 from cnnrs.ops import raw
@@ -41,7 +42,8 @@ class Comparison:
         seconds: What a call takes, an array of shape (activations, 2): without and with the gradient.
         elements: How many elements such a call has.
         dead: The share of dead units of the model for each activation, a dict by names; None without a model.
-        dead_by_layer: The same for each layer, a dict of dicts by names of activations and of layers.
+        dead_by_layer: The same for each layer, a dict of dicts by names of activations and paths of layers;
+            of a block with several activations, for each: `{"relu": {"block/activation1": 0.1}}`.
     """
 
     def __init__(
@@ -162,7 +164,12 @@ def compare(
     [0.42 1.   0.42]
     """
     single = isinstance(names, (str, dict)) or callable(names)
-    functions = {_named(each): get(each) for each in ([names] if single else names)}
+    functions: dict[str, Any] = {}
+    for each in [names] if single else names:
+        name, function = _named(each), get(each)
+        if functions.get(name) is not function:
+            # Two functions without a name of their own are two.
+            functions[naming.unique(name, functions)] = function
     if not functions:
         raise ValueError("compare: names: expected at least one activation, received none")
     try:
@@ -199,9 +206,16 @@ def _gradient(function: Any, x: Any) -> tuple[Any, Any]:
 
 
 def _curve(name: str, function: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    y, gradient = _gradient(function, as_float(x))
-    # What depends on all elements changes when there are twice as many.
-    twice = function(as_float(np.concatenate([x, x]))).numpy()
+    try:
+        y, gradient = _gradient(function, as_float(x))
+        # What depends on all elements changes when there are twice as many.
+        twice = function(as_float(np.concatenate([x, x]))).numpy()
+    except ValueError as error:
+        # Layers for images say which axes they want.
+        raise ValueError(
+            f"compare: names: expected activations that compute element by element, received {name!r}: "
+            f"{error}"
+        ) from error
     if tuple(y.shape) != x.shape or not np.allclose(twice[: len(x)], y.numpy(), rtol=1e-3, atol=1e-6):
         raise ValueError(
             f"compare: names: expected activations that compute element by element, received {name!r}"
@@ -229,7 +243,7 @@ def _dead(functions: dict[str, Any], model: Any, data: Any) -> dict[str, dict[st
     """For each activation and layer, which units have no gradient anywhere in the data."""
     alive: dict[str, dict[str, np.ndarray]] = {name: {} for name in functions}
 
-    def note(layer: Any, received: Any) -> None:
+    def note(label: str, layer: Any, received: Any) -> None:
         x = as_float(received).numpy().astype(np.float32)
         first = getattr(layer, "data_format", None) == "channels_first" and x.ndim > 2
         rows = np.moveaxis(x, 1, -1) if first else x
@@ -238,7 +252,7 @@ def _dead(functions: dict[str, Any], model: Any, data: Any) -> dict[str, dict[st
             gradient = _gradient(function, as_float(rows))[1]
             steep = (np.abs(gradient.numpy()) >= _DEAD).any(0)
             found = alive[name]
-            found[layer.name] = found.get(layer.name, False) | steep
+            found[label] = found.get(label, False) | steep
 
     array = np.asarray(data)
     if array.ndim == 0 or not len(array):
@@ -256,29 +270,60 @@ def _dead(functions: dict[str, Any], model: Any, data: Any) -> dict[str, dict[st
 @contextmanager
 def _listening(model: Any, note: Any) -> Iterator[None]:
     """While it lasts, what activations of a model receive is noted."""
-    fused, apart = [], []
-    for layer in model._flatten_layers():
-        function = getattr(layer, "activation", None)
-        if callable(function) and function not in _NOT_OF_UNITS:
-            fused.append((layer, function))
-        elif getattr(layer, "_is_activation", False):
-            apart.append(layer)
+    before: list[tuple[Any, Any, Any]] = []
+    apart = []
     try:
-        for layer, function in fused:
-            layer.activation = _noting(layer, function, note)
-        for layer in apart:
-            layer.call = _noting(layer, layer.call, note)
+        for path, layer in _layers_of(model, ""):
+            if getattr(layer, "_is_activation", False):
+                layer.call = _noting(path, layer, layer.call, note)
+                apart.append(layer)
+                continue
+            places = list(_places_of(layer))
+            for number, (holder, key) in enumerate(places, 1):
+                label = path if len(places) == 1 else f"{path}/activation{number}"
+                before.append((holder, key, holder[key]))
+                holder[key] = _noting(label, layer, holder[key], note)
         yield
     finally:
-        for layer, function in fused:
-            layer.activation = function
+        for holder, key, function in before:
+            holder[key] = function
         for layer in apart:
             del layer.call
 
 
-def _noting(layer: Any, function: Any, note: Any) -> Any:
+def _layers_of(model: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The layers inside of a model, at any depth, with their paths."""
+    for layer in model._sublayers():
+        inside = f"{path}/{layer.name}" if path else layer.name
+        yield inside, layer
+        yield from _layers_of(layer, inside)
+
+
+def _places_of(layer: Any) -> Iterator[tuple[Any, Any]]:
+    """Where a layer keeps its activation, each as a container and a key.
+
+    Blocks have a function of each step in lists, beside the argument from which it came.
+    """
+    function = getattr(layer, "activation", None)
+    if not callable(function) or function in _NOT_OF_UNITS:
+        return
+    attributes = vars(layer)
+    if "_kept" not in attributes:
+        yield attributes, "activation"
+        return
+    pending: list[tuple[Any, Any]] = [(attributes, key) for key in attributes if key != "activation"]
+    while pending:
+        holder, key = pending.pop(0)
+        value = holder[key]
+        if value is function:
+            yield holder, key
+        elif isinstance(value, list):
+            pending += [(value, k) for k in range(len(value))]
+
+
+def _noting(label: str, layer: Any, function: Any, note: Any) -> Any:
     def noted(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        note(layer, inputs)
+        note(label, layer, inputs)
         return function(inputs, *args, **kwargs)
 
     return noted

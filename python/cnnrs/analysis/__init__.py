@@ -29,6 +29,7 @@ from cnnrs.analysis.receptive_fields import (
     receptive_field,
 )
 from cnnrs.analysis.sizes import LayerCost, ParameterComparison, compare_parameters, output_size
+from cnnrs.base import suggest
 
 __all__ = [
     "Attribution",
@@ -62,3 +63,21 @@ __all__ = [
     "save_image",
     "smooth_grad",
 ]
+
+__getattr__ = suggest.without(
+    "cnnrs.analysis",
+    {},
+    __all__,
+    also={
+        "GradCAM GradCam gradcam": "analysis.grad_cam",
+        "GradCAMPlusPlus gradcam_plus_plus": "analysis.grad_cam_plus_plus",
+        "IntegratedGradients": "analysis.integrated_gradients",
+        "SmoothGrad smoothgrad": "analysis.smooth_grad",
+        "activation_maximization deep_dream feature_visualization": "analysis.maximize_activation",
+        "confusion_matrix": "analysis.confusion",
+        "flops": "analysis.costs",
+        "occlusion_sensitivity": "analysis.occlusion",
+        "parameter_comparison": "analysis.compare_parameters",
+        "saliency_map vanilla_gradients": "analysis.saliency",
+    },
+)

@@ -21,6 +21,8 @@ __all__ = ["Dependence", "dependences"]
 Key = tuple[int, int]
 # Operations that change elements one by one, behind which a captured array has its zeros where it had them.
 _SAME_ZEROS = ("cast", "stop_gradient", "reshape")
+# Operations behind which there is a part of a result.
+_CUTS = ("slice", "cast", "reshape")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Dependence:
         whole: Whether some way reads the whole axis, or no window of it.
         aligned: Whether the fields of all ways that met so far have the same centres.
         paths: How many ways have which field; None where they are not counted.
+        stopped: Whether `stop_gradient` lies on all ways.
+        cut_from: The number of the operation of whose result this is a part that was cut out.
     """
 
     axis: int | None
@@ -46,6 +50,8 @@ class Dependence:
     whole: bool = False
     aligned: bool = True
     paths: dict[Field, int] | None = None
+    stopped: bool = False
+    cut_from: int | None = None
 
     def mapped(self, change: Callable[[Field], Field | None], **place: Any) -> Dependence:
         """With other fields, at another place; whole where `change` finds none."""
@@ -62,10 +68,17 @@ class Dependence:
 
     def lost(self) -> Dependence:
         """Where all of the axis may be read."""
-        return Dependence(None, whole=True, aligned=self.aligned)
+        return Dependence(None, whole=True, aligned=self.aligned, stopped=self.stopped)
 
     def joined(self, other: Dependence) -> Dependence:
-        """Of what reads both."""
+        """Of what reads both.
+
+        A number that only keeps others in range, such as the largest score of a softmax, goes through
+        `stop_gradient` and changes no result: it counts where there is no other way. Parts of one result, as
+        a convolution over volumes cuts them out, are one window and not several ways.
+        """
+        if self.stopped != other.stopped:
+            return other if self.stopped else self
         whole, aligned = self.whole or other.whole, self.aligned and other.aligned
         if self.axis is None or other.axis is None:
             local = other if self.axis is None else self
@@ -75,6 +88,9 @@ class Dependence:
         field = self.field.joined(other.field)
         if place != (other.axis, other.inner, other.extent) or field is None:
             return replace(self, whole=True, aligned=False)
+        parts = self.cut_from is not None and self.cut_from == other.cut_from
+        if parts and len(self.paths or ()) == len(other.paths or ()):
+            return self._as_window(other, field)
         aligned &= abs(self.field.centre - other.field.centre) < 1e-9
         least = min(self.least, other.least, key=lambda f: f.size)
         paths = None if self.paths is None else dict(self.paths)
@@ -82,6 +98,17 @@ class Dependence:
             if paths is not None:
                 paths[path] = paths.get(path, 0) + count
         return replace(self, field=field, least=least, whole=whole, aligned=aligned, paths=paths)
+
+    def _as_window(self, other: Dependence, field: Field) -> Dependence:
+        """Of what reads both parts of one result: each way to that result goes to all of its parts."""
+        assert self.least is not None and other.least is not None
+        paths: dict[Field, int] | None = None if self.paths is None else {}
+        for (path, count), moved in zip((self.paths or {}).items(), other.paths or {}, strict=True):
+            both = path.joined(moved)
+            if both is not None and paths is not None:
+                paths[both] = paths.get(both, 0) + count
+        least = self.least.joined(other.least) or field
+        return replace(self, field=field, least=least, whole=self.whole or other.whole, paths=paths)
 
 
 def dependences(nodes: list[dict[str, Any]], paths: bool = False) -> list[dict[Key, Dependence]]:
@@ -104,7 +131,13 @@ def dependences(nodes: list[dict[str, Any]], paths: bool = False) -> list[dict[K
             for key, dependence in known[i].items():
                 read = _Reader(nodes, node, number, reads).read(dependence)
                 if read is not None:
+                    # While the parts of one result meet, it is known that they are.
+                    cut = i if node["op"] == "slice" and dependence.cut_from is None else dependence.cut_from
+                    stopped = dependence.stopped or node["op"] == "stop_gradient"
+                    read = replace(read, stopped=stopped, cut_from=cut)
                     state[key] = state[key].joined(read) if key in state else read
+        if node["op"] not in _CUTS:
+            state = {key: replace(found, cut_from=None) for key, found in state.items()}
         known.append(state)
     return known
 

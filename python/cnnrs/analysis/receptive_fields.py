@@ -170,6 +170,8 @@ class ReceptiveFields(Plotted):
         ax.axhline(max(self.output.image_shape), linestyle=":", color="gray", label="the image")
         if len(shown) <= 12:
             ax.set_xticks(range(len(shown)), [layer.name for layer in shown], rotation=45, ha="right")
+        else:
+            ax.set_xlabel("layer, in the order of calls, those inside of layers included")
         ax.set(title=self.title, ylabel="receptive field")
         ax.legend()
 
@@ -278,7 +280,7 @@ def _layer_field(
         path,
         tuple(f.size for f in fields),
         least,
-        tuple(int(s) if s.denominator == 1 else s for s in (f.stride for f in fields)),
+        _strides(fields),
         tuple(f.centre for f in fields),
         whole,
         aligned,
@@ -294,7 +296,19 @@ def _placed(found: LayerField, states: list[Any], shape: tuple[int, ...]) -> Lay
     axes = [d.axis for d in states]
     if None in axes or len(set(axes)) < len(axes):
         return found
-    return replace(found, output_shape=tuple(shape[axis] for axis in axes))
+    # Behind an upsampling that repeats elements, several in a row have the same field.
+    fields = tuple(d.field.repeated(d.inner) for d in states)
+    return replace(
+        found,
+        output_shape=tuple(shape[axis] for axis in axes),
+        stride=_strides(fields),
+        centre=tuple(f.centre for f in fields),
+        _fields=fields,
+    )
+
+
+def _strides(fields: tuple[Field, ...]) -> tuple[Any, ...]:
+    return tuple(int(f.stride) if f.stride.denominator == 1 else f.stride for f in fields)
 
 
 def _times(numbers: tuple[Any, ...]) -> str:

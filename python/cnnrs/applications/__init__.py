@@ -1,6 +1,5 @@
 """Networks with names: those of Keras, with its layers, those of papers that Keras has not, and, in
-`torchvision`,
-those that take torchvision's weights.
+`torchvision`, those that take torchvision's weights.
 
 Each network has a module, which has `preprocess_input` and `decode_predictions` too.
 """
@@ -57,8 +56,7 @@ from cnnrs.base import suggest
 from cnnrs.base.late import late, names_of
 
 # Networks that Keras has not, by the modules that have them, which are loaded when they are first used. Type
-# checkers
-# read the same names under TYPE_CHECKING.
+# checkers read the same names under TYPE_CHECKING.
 _LATE: Mapping[str, str] = {
     "alexnet": "AlexNet",
     "cbam_resnet": "CBAMResNet18 CBAMResNet34 CBAMResNet50 CBAMResNet101",
@@ -192,4 +190,13 @@ __all__ = [
     "Xception",
 ]
 
-__getattr__ = late("cnnrs.applications", _LATE, suggest.without("cnnrs.applications", {}, __all__))
+__getattr__, __dir__ = late(
+    "cnnrs.applications",
+    _LATE,
+    suggest.without(
+        "cnnrs.applications",
+        {},
+        __all__,
+        also={"YOLO YOLOX": "detection.YOLOX", "WRN": "applications.WideResNet"},
+    ),
+)

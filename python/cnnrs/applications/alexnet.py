@@ -2,8 +2,7 @@
 NIPS 2012): the network of the paper, with two groups where its halves lay on two GPUs.
 
 The one of torchvision follows Krizhevsky's later paper, One weird trick for parallelizing convolutional
-neural
-networks, 2014, arXiv 1404.5997.
+neural networks, 2014, arXiv 1404.5997.
 """
 
 from __future__ import annotations

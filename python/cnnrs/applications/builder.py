@@ -160,8 +160,7 @@ class Builder:
 
     def survive(self, x: Any, rate: float, name: Name) -> Any:
         """Stochastic depth (Huang, Sun, Liu, Sedra and Weinberger 2016): training leaves out `x` for a part
-        of
-        the images, and scales it for the others; none where the rate is 0."""
+        of the images, and scales it for the others; none where the rate is 0."""
         if not rate:
             return x
         shape = (None,) + (1,) * (len(x.shape) - 1)
@@ -177,8 +176,7 @@ class Builder:
         use_bias: bool = True,
     ) -> Any:
         """Squeeze and excitation (Hu, Shen and Sun 2018, arXiv 1709.01507): each channel times a factor that
-        the
-        means of all channels make.
+        the means of all channels make.
 
         Args:
             x: Images, symbolic.

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple, ParamSpec
 
 from cnnrs import activations, config, layers, symbolic, utils
 from cnnrs.applications.arguments import documentation, usual
-from cnnrs.applications.further_networks import ALL, without_weights
+from cnnrs.applications.further_networks import ALL, names_published, without_weights
 from cnnrs.applications.networks import File, Weights
 from cnnrs.base import suggest
 from cnnrs.base.arguments import integer
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.initializers.draws import weights_follow
 from cnnrs.models import Model
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = [
     "Top",
@@ -36,7 +37,6 @@ __all__ = [
     "inputs_of",
     "network",
     "network_of",
-    "only_channels_last",
     "sources_of",
 ]
 
@@ -74,19 +74,6 @@ def classifier(pool: str | None) -> Callable[[Any, int, Any], Any]:
 def channel_axis(last: int = -1) -> int:
     """The axis of the channels of a batch: 1 for channels_first, or `last`, which names the last axis."""
     return 1 if config.image_data_format() == "channels_first" else last
-
-
-def only_channels_last(network: str) -> None:
-    """Refuses to build a network whose layers need channels at the end.
-
-    Raises:
-        ValueError: `config.image_data_format()` says that they stand first.
-    """
-    if config.image_data_format() != "channels_last":
-        raise ValueError(
-            f"{network}: expected config.image_data_format() to be 'channels_last', received "
-            f"{config.image_data_format()!r}"
-        )
 
 
 def divisible(filters: float, by: int = 8) -> int:
@@ -213,8 +200,9 @@ def given_shape(input_shape: Any, default: tuple[int | None, ...], name: str) ->
     """Height, width and channels of images, of which the first two may be None.
 
     Raises:
-        ValueError: The shape is none.
+        ValueError: The shape is none, or `config.image_data_format()` has the channels first.
     """
+    only_channels_last(name)
     if input_shape is None:
         return default
     try:
@@ -308,8 +296,8 @@ def assemble(
     """
     row = ALL[network]
     trained = files or row.weights
-    if weights == "imagenet" and trained is None:
-        raise ValueError(without_weights(network))
+    if trained is None and names_published(network, weights):
+        raise ValueError(without_weights(network, weights))
     check_weights(weights, include_top, classes, classifier_activation, network, trained is not None)
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"{network}: pooling: expected None, 'avg' or 'max', received {pooling!r}")
@@ -319,7 +307,7 @@ def assemble(
     if weights == "imagenet" and trained is not None:
         weights = _fetched(trained.top if include_top else trained.no_top)
     with contextlib.nullcontext() if weights is None else weights_follow():
-        x = features(inputs)
+        x = _features(features, inputs, row.least, network)
         if include_top:
             x = top.classify(x, classes, classifier_activation)
         else:
@@ -328,6 +316,24 @@ def assemble(
     if weights is not None:
         load(model, weights)
     return model
+
+
+def _features(features: Callable[[Any], Any], inputs: Any, least: int, network: str) -> Any:
+    """The features of images. Keras takes a tensor of smaller ones than `input_shape` may say, where they do.
+
+    Raises:
+        ValueError: A window does not fit into them.
+    """
+    try:
+        return features(inputs)
+    except ValueError as error:
+        extents = inputs.shape[2:] if channel_axis() == 1 else inputs.shape[1:3]
+        if all(n is None or n >= least for n in extents):
+            raise
+        raise ValueError(
+            f"{network}: input_tensor: expected height and width of at least {least}, received shape "
+            f"{inputs.shape}: {error}"
+        ) from error
 
 
 def _pooled(x: Any, pooling: str | None, top: Top) -> Any:

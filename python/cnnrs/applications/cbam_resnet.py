@@ -1,6 +1,6 @@
 """Residual networks with convolutional block attention (Woo, Park, Lee and Kweon, CBAM: Convolutional block
-attention
-module, ECCV 2018, arXiv 1807.06521): channels, then places are weighed before a block joins the shortcut."""
+attention module, ECCV 2018, arXiv 1807.06521): channels, then places are weighed before a block joins the
+shortcut."""
 
 from __future__ import annotations
 

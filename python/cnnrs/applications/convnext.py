@@ -9,10 +9,11 @@ from typing import Any
 
 from cnnrs import initializers, layers, ops, random
 from cnnrs.applications.arguments import scaling_second
-from cnnrs.applications.building import Top, network_of, only_channels_last
+from cnnrs.applications.building import Top, network_of
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 from cnnrs.layers.dropping import keep_branches
 from cnnrs.models import Sequential
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = [
     "ConvNeXtBase",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
-from cnnrs.applications.building import Top, classifier, network, only_channels_last
+from cnnrs.applications.building import Top, classifier, network
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = ["DenseNet121", "DenseNet169", "DenseNet201", "decode_predictions", "preprocess_input"]
 

@@ -5,11 +5,11 @@ Nobody publishes weights of theirs in a format of Keras; those of torchvision ar
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cnnrs.applications.networks import NETWORKS, Network
 
-__all__ = ["ALL", "FURTHER", "public_name", "without_weights"]
+__all__ = ["ALL", "FURTHER", "names_published", "public_name", "without_weights"]
 
 
 class _Family(NamedTuple):
@@ -177,23 +177,33 @@ def public_name(title: str) -> str:
     return f"torchvision.{title}" if ALL[title].module == "torchvision" else title
 
 
-def without_weights(title: str) -> str:
-    """What to say of a network where `weights="imagenet"` is asked for and there are none.
+def names_published(title: str, weights: Any) -> bool:
+    """Whether `weights` is what Keras, or for its networks torchvision, calls weights that were trained.
 
-    >>> print(without_weights("SEResNet50"))
-    SEResNet50: weights: expected None for random weights, or the path of a file, received 'imagenet': nobody
-    \
-publishes weights of this network for Keras's layers; train it, or take another network's
+    >>> names_published("SEResNet50", "imagenet"), names_published("SEResNet50", "DEFAULT")
+    (True, False)
+    """
+    if ALL[title].module != "torchvision" or not isinstance(weights, str):
+        return isinstance(weights, str) and weights == "imagenet"
+    return weights in ("imagenet", "DEFAULT") or weights.startswith("IMAGENET1K_")
+
+
+def without_weights(title: str, weights: str = "imagenet") -> str:
+    """What to say of a network where published weights are asked for by name and there are none.
+
+    >>> without_weights("SEResNet50").rpartition(": ")[2]
+    "nobody publishes weights of this network for Keras's layers; train it, or take another network's"
     """
     start = (
-        f"{title}: weights: expected None for random weights, or the path of a file, received 'imagenet': "
+        f"{title}: weights: expected None for random weights, or the path of a file, received {weights!r}: "
     )
     if ALL[title].module == "torchvision":
+        name = "DEFAULT" if weights == "imagenet" else weights
         return (
             f"{start}torchvision publishes pickles, which one line converts where torchvision and "
-            f"safetensors "
-            f'are installed: safetensors.torch.save_file(torchvision.models.{title}(weights="DEFAULT")'
-            f".state_dict(), {title + '.safetensors'!r}); then weights={title + '.safetensors'!r}"
+            f"safetensors are installed: safetensors.torch.save_file(torchvision.models.{title}"
+            f'(weights="{name}").state_dict(), {title + ".safetensors"!r}); '
+            f"then weights={title + '.safetensors'!r}"
         )
     found = _COUNTERPARTS.get(title)
     advice = (

@@ -2,8 +2,7 @@
 convolutions, CVPR 2015, arXiv 1409.4842).
 
 The network of the paper normalises responses twice and has biases; torchvision's, as TensorFlow's before it,
-has
-batch normalisation instead, and 3 x 3 windows where the paper's are 5 x 5.
+has batch normalisation instead, and 3 x 3 windows where the paper's are 5 x 5.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 __all__ = ["GoogLeNet", "decode_predictions", "googlenet", "preprocess_input", "top"]
 
 # Table 1: for each module the channels of its 1 x 1, 3 x 3, 5 x 5 and pooling branches, the second and third
-# behind
-# a reduction.
+# behind a reduction.
 _MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),

@@ -6,9 +6,10 @@ from typing import Any
 
 from cnnrs import layers
 from cnnrs.applications.arguments import shape_first
-from cnnrs.applications.building import Top, classifier, correct_pad, network_of, only_channels_last
+from cnnrs.applications.building import Top, classifier, correct_pad, network_of
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 from cnnrs.base.naming import name_scope
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = ["NASNetLarge", "NASNetMobile", "decode_predictions", "preprocess_input"]
 

@@ -1,6 +1,5 @@
 """ResNeXt: residual networks whose bottlenecks have groups (Xie, Girshick, Dollár, Tu and He, Aggregated
-residual
-transformations for deep neural networks, CVPR 2017, arXiv 1611.05431)."""
+residual transformations for deep neural networks, CVPR 2017, arXiv 1611.05431)."""
 
 from __future__ import annotations
 
@@ -34,8 +33,7 @@ def ResNeXt50(x: Any, cardinality: int, bottleneck_width: int) -> Any:
 @network_of(grouped, lambda name: _TOP)
 def ResNeXt101(x: Any, cardinality: int, bottleneck_width: int) -> Any:
     """ResNeXt-101 (Xie, Girshick, Dollár, Tu and He 2017, table 3): 32 groups of 4 channels by default, 64
-    groups
-    of 4 with `cardinality=64`."""
+    groups of 4 with `cardinality=64`."""
     return _resnext(x, "ResNeXt101", 101, cardinality, bottleneck_width)
 
 

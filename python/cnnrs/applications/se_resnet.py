@@ -1,6 +1,5 @@
 """Residual networks with squeeze and excitation (Hu, Shen and Sun, Squeeze-and-excitation networks, CVPR
-2018,
-arXiv 1709.01507): what all channels hold weighs each before it joins the shortcut."""
+2018, arXiv 1709.01507): what all channels hold weighs each before it joins the shortcut."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from cnnrs.base import suggest
 from cnnrs.base.arguments import flag, integer, named, number
 from cnnrs.models import Model
 from cnnrs.models.cloning import layers_on
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = ["FCN", "FCN8s", "FCN16s", "FCN32s", "DeepLabV3", "DeepLabV3Plus"]
 
@@ -65,6 +66,7 @@ def _dilated(
     owner: str, input_tensor: Any, input_shape: Any, backbone: Any, weights: Any, output_stride: int
 ) -> tuple[Model, dict[int, Any]]:
     """A dilated backbone by its name, or of the one that was given, and its maps by the strides they had."""
+    only_channels_last(owner)
     if input_tensor is not None:
         input_shape = inputs_of(input_tensor, input_shape, (), owner).shape[1:]
     made = _backbone(backbone, given_shape(input_shape, (512, 512, 3), owner), weights, owner)

@@ -1,6 +1,5 @@
 """VGG: what all depths share, and those that Keras has not (Simonyan and Zisserman, Very deep convolutional
-networks
-for large-scale image recognition, ICLR 2015, arXiv 1409.1556).
+networks for large-scale image recognition, ICLR 2015, arXiv 1409.1556).
 
 The networks with batch normalisation are later than the paper; torchvision has them.
 """

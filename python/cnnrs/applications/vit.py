@@ -1,8 +1,7 @@
 """Vision transformers (Dosovitskiy, Beyer, Kolesnikov and others, An image is worth 16x16 words: Transformers
-for
-image recognition at scale, ICLR 2021, arXiv 2010.11929), and the smaller ones of DeiT (Touvron, Cord, Douze,
-Massa,
-Sablayrolles and Jégou, Training data-efficient image transformers, ICML 2021, arXiv 2012.12877)."""
+for image recognition at scale, ICLR 2021, arXiv 2010.11929), and the smaller ones of DeiT (Touvron, Cord,
+Douze, Massa, Sablayrolles and Jégou, Training data-efficient image transformers, ICML 2021, arXiv
+2012.12877)."""
 
 from __future__ import annotations
 
@@ -11,10 +10,11 @@ from typing import Any, NamedTuple
 from cnnrs import initializers, layers
 from cnnrs.applications.arguments import patched
 from cnnrs.applications.builder import KERAS, Builder
-from cnnrs.applications.building import Top, only_channels_last
+from cnnrs.applications.building import Top
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 from cnnrs.applications.variants import variant
 from cnnrs.base.arguments import integer, number
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = [
     "Design",

@@ -37,10 +37,8 @@ def _block(make: Builder, x: Any, filters: int, strides: int, rate: float) -> An
 @network_of(wide, lambda name: _TOP)
 def WideResNet(x: Any, depth: int, widen_factor: int, dropout_rate: float) -> Any:
     """WRN-28-10 by default, of networks with three stages for images of 32 x 32 (Zagoruyko and Komodakis
-    2016,
-    table 1): 28 convolutions, ten times as wide as those of He, Zhang, Ren and Sun. The paper's other
-    networks are
-    WRN-40-4, WRN-16-8, WRN-22-8, WRN-40-8 and WRN-28-12."""
+    2016, table 1): 28 convolutions, ten times as wide as those of He, Zhang, Ren and Sun. The paper's other
+    networks are WRN-40-4, WRN-16-8, WRN-22-8, WRN-40-8 and WRN-28-12."""
     integer(depth, "WideResNet", "depth", least=10)
     if depth % 6 != 4:
         raise ValueError(f"WideResNet: depth: expected 6 n + 4, such as 16, 22, 28 or 40, received {depth}")

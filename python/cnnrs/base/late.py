@@ -19,8 +19,12 @@ def names_of(modules: Mapping[str, str]) -> list[str]:
     return [name for names in modules.values() for name in names.split()]
 
 
-def late(package: str, modules: Mapping[str, str], otherwise: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A package's `__getattr__`, which loads the module that has a name, and keeps the name in the package.
+def late(
+    package: str, modules: Mapping[str, str], otherwise: Callable[[str], Any]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """A package's `__getattr__`, which loads the module that has a name and keeps the name in the package.
+
+    And its `__dir__`: shells complete names that nobody has used yet, too.
 
     The folders and modules of the table are attributes, too: `layers.blocks` is `cnnrs.layers.blocks`.
 
@@ -42,4 +46,7 @@ def late(package: str, modules: Mapping[str, str], otherwise: Callable[[str], An
         setattr(sys.modules[package], name, value)
         return value
 
-    return __getattr__
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *homes, *folders})
+
+    return __getattr__, __dir__

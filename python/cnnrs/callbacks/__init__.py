@@ -37,4 +37,12 @@ __getattr__ = suggest.without(
         "OrbaxCheckpoint": "Orbax is JAX's; BackupAndRestore resumes training, ModelCheckpoint keeps models",
     },
     __all__,
+    also={
+        "CosineAnnealing OneCycle OneCycleLR WarmupCosine": (
+            "schedules.WarmupCosine or schedules.OneCycle of cnnrs.optimizers as the learning rate"
+        ),
+        "EMA EMACallback": "callbacks.SwapEMAWeights, with use_ema=True of the optimizer",
+        "LRFinder LearningRateFinder": "model.lr_find(x, y)",
+        "SWA": "callbacks.StochasticWeightAveraging",
+    },
 )

@@ -72,7 +72,7 @@ class HeatMap:
             width=f"{width:.0f}",
             height=f"{height:.0f}",
             role="img",
-            style="max-width:100%;height:auto",
+            style="max-width:100%",
             font_family="system-ui,sans-serif",
             font_size="12",
             fill="currentColor",

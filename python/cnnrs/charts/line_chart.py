@@ -176,7 +176,7 @@ class LineChart:
             width=self.width,
             height=self.height,
             role="img",
-            style="max-width:100%;height:auto",
+            style="max-width:100%",
             font_family="system-ui,sans-serif",
             font_size="12",
             fill="currentColor",

@@ -13,6 +13,7 @@ from cnnrs.detection.assignment import sim_ota
 from cnnrs.detection.network import SIZES, STRIDES, Scale, network
 from cnnrs.models import Model
 from cnnrs.ops.box_formats import FORMATS, convert_format
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = ["YOLOX"]
 
@@ -83,6 +84,7 @@ class YOLOX(Model):
         max_detections: int = 100,
         name: str = "yolox",
     ):
+        only_channels_last("YOLOX")
         shape = tuple(integer(n, "YOLOX", "input_shape", least=1) for n in input_shape)
         if len(shape) != 3 or shape[0] % 32 or shape[1] % 32:
             raise ValueError(

@@ -26,6 +26,9 @@ _COLORS = (
     (204, 121, 167),
 )
 
+# Height and mean width of letters, in pixels.
+_FONT, _LETTER = 10, 6
+
 
 def _pixels(image: Any, owner: str) -> np.ndarray:
     """An image as bytes of shape (height, width, 3): floats of 0..1 are scaled."""
@@ -50,7 +53,11 @@ def _rows(detections: Any, least: float, owner: str) -> list[tuple[np.ndarray, i
     scores = detections.get("scores")
     points = [None] * len(boxes) if scores is None else [float(s) for s in scores]
     rows = zip(boxes, labels.astype(int).tolist(), points, strict=True)
-    return [row for row in rows if row[1] >= 0 and (row[2] is None or row[2] >= least)]
+    shown = [row for row in rows if row[1] >= 0 and (row[2] is None or row[2] >= least)]
+    for box, *_ in shown:
+        if not np.isfinite(box).all():
+            raise ValueError(f"{owner}: detections: boxes: expected finite numbers, received {box.tolist()}")
+    return shown
 
 
 def draw_boxes(image: Any, detections: Any, score_threshold: float = 0.3, thickness: int = 2) -> np.ndarray:
@@ -107,6 +114,12 @@ def _png(pixels: np.ndarray) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
+def _label_at(left: float, top: float, letters: int, width: float) -> tuple[float, float]:
+    """Where a label begins: above its box, or inside where there is no room, and within the picture."""
+    x = max(0.0, min(left, width - _LETTER * letters))
+    return x, (top - 3 if top >= _FONT + 2 else max(top, 0.0) + _FONT)
+
+
 def to_svg(
     image: Any,
     detections: Any,
@@ -138,7 +151,7 @@ def to_svg(
     data = base64.b64encode(_png(pixels)).decode()
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="10">',
+        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="{_FONT}">',
         f'<image width="{width}" height="{height}" style="image-rendering:pixelated" '
         f'href="data:image/png;base64,{data}"/>',
     ]
@@ -149,11 +162,12 @@ def to_svg(
             )
         color = "rgb({},{},{})".format(*_COLORS[label % len(_COLORS)])
         left, top, right, bottom = box * scale
-        words = str(label) if class_names is None else escape(class_names[label])
+        words = str(label) if class_names is None else class_names[label]
         words += "" if score is None else f" {score:.2f}"
+        x, y = _label_at(left, top, len(words), width)
         parts.append(
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" '
             f'fill="none" stroke="{color}" stroke-width="2"/>'
         )
-        parts.append(f'<text x="{left:.1f}" y="{max(top - 3, 9):.1f}" fill="{color}">{words}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}">{escape(words)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"

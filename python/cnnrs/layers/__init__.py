@@ -510,7 +510,7 @@ __all__ = [
     "subtract",
 ]
 
-__getattr__ = late(
+__getattr__, __dir__ = late(
     "cnnrs.layers",
     _LATE,
     suggest.without(
@@ -518,8 +518,27 @@ __getattr__ = late(
         absent.OF_LAYERS,
         __all__,
         also={
+            "APReLU": "layers.AdaptivePReLU",
+            "AtrousSpatialPyramidPooling SPP SpatialPyramidPooling": "layers.ASPP",
+            "BlurPool BlurPool2D MaxBlurPool": "layers.GaussianBlur2D before a layer with strides",
+            "CBAMBlock": "layers.CBAM",
+            "ConvBNReLU ConvBnAct ConvBnRelu ConvNormAct": "layers.ConvBlock",
+            "Cutout": "layers.RandomErasing",
+            "DropPath": "layers.StochasticDepth",
+            "ECABlock ECALayer EfficientChannelAttention": "layers.ECA",
+            "FRN": "layers.FilterResponseNormalization",
+            "FeaturePyramid FeaturePyramidNetwork": "layers.FPN",
             "Fire FireModule": "layers.FireBlock",
-            "Residual ResidualBlock ResNetBlock": "layers.BasicBlock or layers.BottleneckBlock",
+            "GELU HardSwish Hardswish Mish SELU SiLU Tanh": "layers.Activation with the name of the function",
+            "GaborFilter": "layers.GaborBank2D",
+            "GaussianFilter": "layers.GaussianBlur2D",
+            "GeM": "layers.GeMPooling2D or layers.GlobalGeMPooling2D",
+            "LearnableSwish": "layers.Swish",
+            "MBConvBlock": "layers.MBConv",
+            "ResBlock Residual ResidualBlock ResNetBlock": "layers.BasicBlock or layers.BottleneckBlock",
+            "SE SEBlock SELayer": "layers.SqueezeExcitation",
+            "SyncBatchNorm SyncBatchNormalization": "layers.BatchNormalization with synchronized=True",
+            "UNetBlock": "layers.UNetDown and layers.UNetUp",
         },
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from cnnrs import constraints, initializers, regularizers
 from cnnrs.base.arguments import integer
 
-__all__ = ["NoLora", "Parts", "positive", "refuse_lora", "with_defaults"]
+__all__ = ["NoLora", "Parts", "looked_up", "positive", "refuse_lora", "with_defaults"]
 
 
 def positive(value: Any, layer: str, argument: str, most: int | None = None) -> int:
@@ -19,6 +19,33 @@ def positive(value: Any, layer: str, argument: str, most: int | None = None) -> 
         ValueError: It is none; the message names the layer and the argument.
     """
     return integer(value, layer, argument, least=1, most=most)
+
+
+def looked_up(value: Any, module: Any, layer: str, argument: str) -> Any:
+    """What `value` stands for in a module that looks names up.
+
+    Args:
+        value: A name, a config or an object.
+        module: `activations`, `initializers`, `regularizers` or `constraints`.
+        layer: Name of the layer whose argument it is.
+        argument: Name of the argument.
+
+    Raises:
+        ValueError: Nothing is called so; the message names the layer and the argument.
+        TypeError: It is nothing that the module looks up; likewise.
+
+    >>> from cnnrs import activations
+    >>> looked_up("rleu", activations, "dense", "activation")
+    Traceback (most recent call last):
+    ValueError: dense: activation: nothing is called 'rleu'; did you mean 'relu'?
+    """
+    try:
+        return module.get(value)
+    except (TypeError, ValueError) as error:
+        kind = module.__name__.rpartition(".")[2].removesuffix("s")
+        raised = TypeError if isinstance(error, TypeError) else ValueError
+        text = str(error).removeprefix(f"{kind}: ")
+        raise raised(f"{layer}: {argument}: {text}") from None
 
 
 _INSTEAD = "there is no low-rank adaptation; set `trainable` of layers to choose what is trained"
@@ -82,7 +109,7 @@ class Parts:
         self.kinds = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
         self.names = list(given)
         for name, value in given.items():
-            setattr(layer, name, self._module(name).get(value))
+            setattr(layer, name, looked_up(value, self._module(name), layer.name, name))
 
     def _module(self, name: str) -> Any:
         return self.kinds[name.rpartition("_")[2]]

@@ -15,6 +15,7 @@ from cnnrs.base.arguments import integer, reject
 from cnnrs.base.building import building
 from cnnrs.base.dtypes import FLOAT, FLOATS, widened
 from cnnrs.layers import masking
+from cnnrs.layers.arguments import looked_up
 from cnnrs.layers.calls import (
     _autocast,
     _call_signature,
@@ -111,7 +112,9 @@ class Layer(RefusedMethods, WeightOwner):
             raise ValueError(f"{self.name}: trainable: expected True or False, received {trainable!r}")
         self._dtype_policy = self._checked_policy(dtype)
         if activity_regularizer is not None:
-            activity_regularizer = regularizers.get(activity_regularizer)
+            activity_regularizer = looked_up(
+                activity_regularizer, regularizers, self.name, "activity_regularizer"
+            )
         self._trainable = bool(trainable)
         self._losses: list[Any] = []
         self.built = False
@@ -588,6 +591,8 @@ def _name_layer(error: Exception, layer: str) -> None:
     """Begins the message of an error with the innermost layer whose call raised it."""
     if getattr(error, "names_layer", False) or len(error.args) != 1 or not isinstance(error.args[0], str):
         return
-    if not error.args[0].startswith(f"{layer}:"):
+    # The core says the whole path of a layer inside of others.
+    named, colon, _ = error.args[0].partition(": ")
+    if not (colon and (named == layer or named.endswith(f"/{layer}"))):
         error.args = (f"{layer}: {error.args[0]}",)
     error.names_layer = True  # type: ignore[attr-defined]

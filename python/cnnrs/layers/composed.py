@@ -7,7 +7,7 @@ from typing import Any
 
 from cnnrs import activations, serialization
 from cnnrs.base.suggest import did_you_mean
-from cnnrs.layers.arguments import Parts
+from cnnrs.layers.arguments import Parts, looked_up
 from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _symbols
 from cnnrs.layers.input_spec import InputSpec
@@ -51,8 +51,13 @@ def layer_argument(value: Any, names: Mapping[str, Any], owner: str, argument: s
     )
 
 
-def activation_argument(value: Any) -> Any:
+def activation_argument(value: Any, owner: str, argument: str = "activation") -> Any:
     """An argument that names an activation: a function, or a layer of which `copy_of` makes copies.
+
+    Args:
+        value: The argument.
+        owner: Name of the layer whose argument it is.
+        argument: Its name.
 
     Raises:
         ValueError: There is no activation of that name.
@@ -62,7 +67,7 @@ def activation_argument(value: Any) -> Any:
         return value()
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
         return serialization.deserialize_keras_object(value)
-    return activations.get(value)
+    return looked_up(value, activations, owner, argument)
 
 
 def copy_of(layer: Layer, **options: Any) -> Any:
@@ -151,7 +156,7 @@ class ComposedLayer(Layer):
             self, kernel_initializer=kernel_initializer, kernel_regularizer=kernel_regularizer
         )
         self._kept: dict[str, None] = {}
-        self._keep(data_format=image_data_format(data_format))
+        self._keep(data_format=image_data_format(data_format, self.name))
         if self._input_ndim is not None:
             self.input_spec = InputSpec(ndim=self._input_ndim)
 

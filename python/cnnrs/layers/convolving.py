@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import activations, ops, regularizers
-from cnnrs.layers.arguments import NoLora, Parts, positive, refuse_lora
+from cnnrs.layers.arguments import NoLora, Parts, looked_up, positive, refuse_lora
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.spatial import image_data_format, spatial_numbers
@@ -41,14 +41,14 @@ class _Convolution(Layer):
             known = " or ".join(map(repr, self._paddings))
             raise ValueError(f"{self.name}: padding: expected {known}, received {padding!r}")
         self.padding = padding.lower()
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.dilation_rate = self._numbers(dilation_rate, "dilation_rate")
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 f"{self.name}: strides {self.strides} and dilation_rate {self.dilation_rate}: "
                 "expected one of them to be 1"
             )
-        self.activation = activations.get(activation)
+        self.activation = looked_up(activation, activations, self.name, "activation")
         self.use_bias = use_bias
         self._parts = Parts(self, **parts)
         self.input_spec = InputSpec(ndim=self._rank + 2)

@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from cnnrs import activations, ops, serialization, tree
-from cnnrs.layers.arguments import NoLora, Parts, positive, refuse_lora
+from cnnrs.layers.arguments import NoLora, Parts, looked_up, positive, refuse_lora
 from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _is_shape, _tuples
 from cnnrs.layers.input_spec import InputSpec
@@ -54,7 +54,7 @@ class Dense(NoLora, Layer):
         refuse_lora("Dense", kwargs)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = positive(units, self.name, "units")
-        self.activation = activations.get(activation)
+        self.activation = looked_up(activation, activations, self.name, "activation")
         self.use_bias = use_bias
         self._parts = Parts(
             self,
@@ -109,7 +109,7 @@ class Activation(Layer):
 
     def __init__(self, activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
-        self.activation = activations.get(activation)
+        self.activation = looked_up(activation, activations, self.name, "activation")
         self._build_at_init()
 
     def call(self, inputs: Any) -> Any:

@@ -152,7 +152,7 @@ class DropBlock2D(_ScheduledRate):
             )
         self.block_size = (sides[0], sides[-1])
         self.shared = flag(shared, self.name, "shared")
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.input_spec = InputSpec(ndim=4)
 
     def build(self, input_shape: Any) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from cnnrs import activations, initializers, ops, regularizers
-from cnnrs.layers.arguments import NoLora, Parts, refuse_lora
+from cnnrs.layers.arguments import NoLora, Parts, looked_up, refuse_lora
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 
@@ -74,7 +74,7 @@ class EinsumDense(NoLora, Layer):
         super().__init__(**kwargs)
         self.equation = equation
         self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
-        self.activation = activations.get(activation)
+        self.activation = looked_up(activation, activations, self.name, "activation")
         self.bias_axes = bias_axes
         self._parts = Parts(
             self,

@@ -29,7 +29,7 @@ class _Filter2D(Layer):
     ):
         super().__init__(trainable=flag(trainable, type(self).__name__, "trainable"), **kwargs)
         self.fill_mode, self.fill_value = fill_mode, check_border(self.name, fill_mode, fill_value)
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.input_spec = InputSpec(ndim=4)
 
     def _kernel(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnrs import initializers, losses, ops
 from cnnrs.base.arguments import number
-from cnnrs.layers.arguments import Parts, positive
+from cnnrs.layers.arguments import Parts, looked_up, positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.losses.margins import changed_at, check_margin, wider_angles
@@ -236,7 +236,9 @@ class CenterLoss(Layer):
         self.classes = positive(classes, self.name, "classes")
         self.alpha = None if alpha is None else number(alpha, self.name, "alpha", least=0, most=1)
         self.weight = number(weight, self.name, "weight", least=0)
-        self.centers_initializer = initializers.get(centers_initializer)
+        self.centers_initializer = looked_up(
+            centers_initializer, initializers, self.name, "centers_initializer"
+        )
         self.input_spec = InputSpec(ndim=2)
 
     def build(self, input_shape: Any) -> None:

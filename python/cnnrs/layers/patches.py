@@ -8,6 +8,7 @@ import numpy as np
 
 from cnnrs import initializers, ops
 from cnnrs.base.arguments import integer
+from cnnrs.layers.arguments import looked_up
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 
@@ -18,12 +19,9 @@ class PatchTokens(Layer):
     """Patches in a row behind a class token, to each of which an embedding of its place is added.
 
     Equation 1 of Dosovitskiy, Beyer, Kolesnikov and others, An image is worth 16x16 words: Transformers for
-    image
-    recognition at scale, ICLR 2021, arXiv 2010.11929, behind a convolution that makes the patches. Where an
-    image has
-    another grid of patches than the embeddings, these are interpolated bicubically, as section 3.2 says: in
-    each call,
-    and once where a file holds those of another grid.
+    image recognition at scale, ICLR 2021, arXiv 2010.11929, behind a convolution that makes the patches.
+    Where an image has another grid of patches than the embeddings, these are interpolated bicubically, as
+    section 3.2 says: in each call, and once where a file holds those of another grid.
 
     Args:
         grid: Rows and columns of patches of which places have embeddings; None for those of the input.
@@ -56,7 +54,11 @@ class PatchTokens(Layer):
         self.grid = None if grid is None else self._checked(grid)
         self.class_token = bool(class_token)
         standard = initializers.TruncatedNormal(stddev=0.02)
-        self.initializer = standard if initializer is None else initializers.get(initializer)
+        self.initializer = (
+            standard
+            if initializer is None
+            else looked_up(initializer, initializers, self.name, "initializer")
+        )
         self.input_spec = InputSpec(ndim=4)
 
     def _checked(self, grid: Any) -> tuple[int, int]:
@@ -71,8 +73,7 @@ class PatchTokens(Layer):
         if self.grid is None and None in (rows, columns):
             raise ValueError(
                 f"{self.name}: grid: expected rows and columns of the embeddings for images of unknown "
-                f"size, received "
-                "None"
+                "size, received None"
             )
         self._built_grid: tuple[int, int] = self.grid or (rows, columns)
         rows, columns = self._built_grid
@@ -130,8 +131,7 @@ class PatchTokens(Layer):
         if side == 0 or (1, first + side * side, wanted[2]) != embedding.shape:
             raise ValueError(
                 f"{self.name}: position_embedding: expected shape {wanted}, or that of a square grid of "
-                f"patches, "
-                f"received {embedding.shape}"
+                f"patches, received {embedding.shape}"
             )
         patches = _resized(ops.convert_to_tensor(embedding[:, first:]), (side, side), self._built_grid)
         return np.concatenate([embedding[:, :first], ops.convert_to_numpy(patches)], axis=1)

@@ -121,7 +121,7 @@ class _SpatialDropout(Dropout):
         dtype: Any = None,
     ):
         super().__init__(rate, seed=seed, name=name, dtype=dtype)
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.input_spec = InputSpec(ndim=self._rank + 2)
 
     def _mask_shape(self, shape: tuple[int, ...]) -> list[int] | None:

@@ -75,7 +75,7 @@ class LocalResponseNormalization(Layer):
         self.alpha = number(alpha, self.name, "alpha", least=0)
         self.beta = number(beta, self.name, "beta", least=0)
         self.k = number(k, self.name, "k", above=0)
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.input_spec = InputSpec(ndim=4)
         self._build_at_init()
 

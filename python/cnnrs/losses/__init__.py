@@ -157,8 +157,18 @@ __getattr__ = suggest.without(
     __all__,
     also={
         "DiceLoss": "losses.Dice",
-        "Focal FocalLoss": "losses.BinaryFocalCrossentropy or losses.CategoricalFocalCrossentropy",
-        "CenterLoss": "layers.CenterLoss, for its centres are weights",
+        "Focal FocalLoss SigmoidFocalCrossEntropy": (
+            "losses.BinaryFocalCrossentropy, losses.CategoricalFocalCrossentropy or "
+            "losses.SparseCategoricalFocalCrossentropy"
+        ),
+        "BCELoss BCEWithLogitsLoss": "losses.BinaryCrossentropy, with from_logits=True",
+        "CenterLoss CentreLoss": "layers.CenterLoss, for its centres are weights",
+        "CrossEntropy CrossEntropyLoss": (
+            "losses.SparseCategoricalCrossentropy or losses.CategoricalCrossentropy, with from_logits=True"
+        ),
+        "LabelSmoothing LabelSmoothingCrossEntropy": (
+            "losses.SparseCategoricalCrossentropy or losses.CategoricalCrossentropy, with label_smoothing"
+        ),
         "IoU": "losses.Jaccard for masks or losses.IoULoss for boxes",
         "Triplet TripletLoss": "losses.TripletSemiHard or losses.TripletHard",
     },

@@ -8,6 +8,7 @@ from cnnrs import ops
 from cnnrs.config import epsilon
 from cnnrs.losses.classes import LossFunctionWrapper
 from cnnrs.losses.loss import float_pair
+from cnnrs.ops.box_formats import FORMATS
 from cnnrs.ops.dispatch import op
 
 __all__ = [
@@ -22,6 +23,13 @@ __all__ = [
 ]
 
 _MODES = ("linear", "quadratic", "log")
+
+
+def _check_format(value: Any, loss: str) -> None:
+    if not isinstance(value, str) or value.lower() not in FORMATS:
+        raise ValueError(
+            f"{loss}: bounding_box_format: expected one of {', '.join(FORMATS)}, received {value!r}"
+        )
 
 
 def _boxes(y_true: Any, y_pred: Any, loss: str) -> tuple[Any, Any]:
@@ -107,6 +115,7 @@ def _class_of(function: Any, class_name: str, summary: str, reference: str, exam
         name: str = function.__name__,
         dtype: Any = None,
     ) -> None:
+        _check_format(bounding_box_format, class_name)
         LossFunctionWrapper.__init__(
             self, function, reduction, name, dtype, bounding_box_format=bounding_box_format
         )
@@ -166,6 +175,7 @@ class IoULoss(LossFunctionWrapper):
     ):
         if mode not in _MODES:
             raise ValueError(f"IoULoss: mode: expected one of {', '.join(_MODES)}, received {mode!r}")
+        _check_format(bounding_box_format, "IoULoss")
         super().__init__(iou_loss, reduction, name, dtype, bounding_box_format=bounding_box_format, mode=mode)
 
 

@@ -163,6 +163,13 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     return (1.0 - power) / float(q)
 
 
+def _check_focal(alpha: Any, gamma: Any, loss: Any) -> None:
+    """Raises ValueError where a weight, or the exponent of the weight of easy samples, is below 0."""
+    number(gamma, loss, "gamma", least=0)
+    for weight in alpha if np.ndim(alpha) == 1 else [alpha]:
+        number(weight, loss, "alpha", least=0)
+
+
 class CategoricalFocalCrossentropy(LossFunctionWrapper):
     """Categorical cross-entropy with easy samples weighted down (Lin et al. 2017).
 
@@ -192,6 +199,7 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
         name: str = "categorical_focal_crossentropy",
         dtype: Any = None,
     ):
+        _check_focal(alpha, gamma, self)
         arguments = {"alpha": alpha, "gamma": gamma, "from_logits": from_logits}
         arguments |= {"label_smoothing": label_smoothing, "axis": axis}
         super().__init__(categorical_focal_crossentropy, reduction, name, dtype, **arguments)
@@ -232,10 +240,8 @@ class SparseCategoricalFocalCrossentropy(LossFunctionWrapper):
         name: str = "sparse_categorical_focal_crossentropy",
         dtype: Any = None,
     ):
-        number(gamma, self, "gamma", least=0)
+        _check_focal(alpha, gamma, self)
         several = np.ndim(alpha) == 1
-        for weight in alpha if several else [alpha]:
-            number(weight, self, "alpha", least=0)
         alpha = [float(weight) for weight in alpha] if several else float(alpha)
         arguments = {"alpha": alpha, "gamma": gamma, "from_logits": from_logits}
         arguments |= {"ignore_class": ignore_class, "axis": axis}

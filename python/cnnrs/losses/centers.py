@@ -28,7 +28,7 @@ def center(y_true: Any, y_pred: Any, centers: Any) -> Any:
         A float tensor (n,).
 
     Raises:
-        ValueError: Shapes do not fit.
+        ValueError: Shapes do not fit, or a label is no number of a class.
 
     >>> from cnnrs import losses
     >>> losses.center([1], [[3.0, 4.0]], [[9.0, 9.0], [0.0, 0.0]]).tolist()
@@ -46,5 +46,8 @@ def center(y_true: Any, y_pred: Any, centers: Any) -> Any:
             f"center: y_true: expected integer labels of shape ({n},) or ({n}, 1), "
             f"received {tuple(labels.shape)}"
         )
-    own = ops.take(centers, raw.reshape(labels, shape=[-1]), axis=0)
+    # Numbers below 0 are no classes; as they are, they would count from the last one.
+    labels = raw.reshape(labels, shape=[-1])
+    labels = raw.where(labels < 0, labels - centers.shape[0], labels)
+    own = ops.take(centers, labels, axis=0)
     return 0.5 * raw.sum(raw.square(y_pred - own), axes=[1])

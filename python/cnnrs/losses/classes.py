@@ -138,6 +138,8 @@ class BinaryFocalCrossentropy(LossFunctionWrapper):
         name: str = "binary_focal_crossentropy",
         dtype: Any = None,
     ):
+        number(alpha, self, "alpha", least=0, most=1)
+        number(gamma, self, "gamma", least=0)
         super().__init__(
             binary_focal_crossentropy,
             reduction,

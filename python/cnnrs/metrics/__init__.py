@@ -160,4 +160,13 @@ __all__ = [
     "categorical_focal_crossentropy",
 ]
 
-__getattr__ = suggest.without("cnnrs.metrics", {}, __all__)
+__getattr__ = suggest.without(
+    "cnnrs.metrics",
+    {},
+    __all__,
+    also={
+        "BoxCOCOMetrics COCOMeanAveragePrecision MAP mAP": "metrics.MeanAveragePrecision",
+        "ConfusionMatrix": "analysis.confusion",
+        "Dice DiceCoefficient DiceScore": "losses.dice, which is 1 less the coefficient",
+    },
+)

@@ -30,6 +30,18 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
     return (y_true.astype("float32") == guess).astype("float32")
 
 
+def _of_one_hot(y_true: Any, y_pred: Any, owner: str) -> Any:
+    """The labels of one-hot targets; of a number of a class, argmax along the batch would make nonsense."""
+    y_true = as_tensor(y_true)
+    true, found = tuple(y_true.shape), tuple(y_pred.shape)
+    if len(true) != len(found) or true[-1:] != found[-1:]:
+        raise ValueError(
+            f"{owner}: y_true: expected one-hot targets of the shape of y_pred, {found}, received {true}; "
+            f"sparse_{owner} takes numbers of classes"
+        )
+    return raw.argmax(y_true, axis=-1)
+
+
 @op
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the largest prediction is that of the one-hot target.
@@ -38,15 +50,20 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     >>> metrics.categorical_accuracy([[0, 1]], [[0.3, 0.7]]).tolist()
     [1.0]
     """
-    labels = raw.argmax(as_tensor(y_true), axis=-1)
-    guess = raw.argmax(as_tensor(y_pred), axis=-1)
+    y_pred = as_tensor(y_pred)
+    labels = _of_one_hot(y_true, y_pred, "categorical_accuracy")
+    guess = raw.argmax(y_pred, axis=-1)
     return (labels == guess).astype("float32")
 
 
-def _labels(y_true: Any, y_pred: Any) -> Any:
+def _labels(y_true: Any, y_pred: Any, owner: str) -> Any:
     y_true = as_tensor(y_true)
-    if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
+    given = tuple(y_true.shape)
+    if len(given) == len(y_pred.shape) and given[-1] == 1:
         y_true = raw.squeeze(y_true, axis=-1)
+    wanted = tuple(y_pred.shape[:-1])
+    if tuple(y_true.shape) != wanted:
+        raise ValueError(f"{owner}: y_true: expected numbers of classes of shape {wanted}, received {given}")
     return y_true if y_true.dtype == "int32" else y_true.astype("int32")
 
 
@@ -60,7 +77,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """
     y_pred = as_tensor(y_pred)
     guess = raw.argmax(y_pred, axis=-1)
-    return (_labels(y_true, y_pred) == guess).astype("float32")
+    return (_labels(y_true, y_pred, "sparse_categorical_accuracy") == guess).astype("float32")
 
 
 @op
@@ -74,7 +91,7 @@ def sparse_top_k_categorical_accuracy(
     [1.0, 0.0]
     """
     y_pred = as_tensor(y_pred)
-    labels = _labels(y_true, y_pred)
+    labels = _labels(y_true, y_pred, "sparse_top_k_categorical_accuracy")
     if from_sorted_ids:
         ids = y_pred[..., :k].astype("int32")
         return raw.any(ids == raw.expand_dims(labels, axis=-1), axes=[-1]).astype("float32")
@@ -89,7 +106,8 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     >>> metrics.top_k_categorical_accuracy([[1, 0, 0]], [[0.2, 0.7, 0.1]], k=2).tolist()
     [1.0]
     """
-    labels = raw.argmax(as_tensor(y_true), axis=-1)
+    y_pred = as_tensor(y_pred)
+    labels = _of_one_hot(y_true, y_pred, "top_k_categorical_accuracy")
     return sparse_top_k_categorical_accuracy(labels, y_pred, k=k)
 
 

@@ -159,6 +159,10 @@ class MeanAveragePrecision(Metric):
                 f"{bounding_box_format!r}"
             )
         given = np.linspace(0.5, 0.95, 10) if iou_thresholds is None else iou_thresholds
+        if not isinstance(given, (Sequence, np.ndarray)) or isinstance(given, str):
+            raise ValueError(
+                f"{owner}: iou_thresholds: expected a list of numbers, as [0.5], received {iou_thresholds!r}"
+            )
         self.iou_thresholds = [number(t, owner, "iou_thresholds", above=0, most=1) for t in given]
         if not self.iou_thresholds:
             raise ValueError(f"{owner}: iou_thresholds: expected numbers, received {iou_thresholds!r}")
@@ -229,6 +233,8 @@ class MeanAveragePrecision(Metric):
             if source != "xyxy":
                 own["boxes"] = convert_format(own["boxes"], source, "xyxy", dtype="float64").numpy()
             own["classes"] = own["classes"].astype("int64")
+            if argument == "y_true" and not np.isfinite(own["boxes"]).all():
+                raise ValueError(f"{self.name}: y_true: boxes: expected finite numbers in image {k}")
             images.append(own)
         return images
 

@@ -9,7 +9,7 @@ import numpy as np
 from cnnrs import _core, ops
 from cnnrs.base.arguments import integer, number
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
-from cnnrs.metrics.metric import Metric, fit_weight
+from cnnrs.metrics.metric import Metric, check_pair, fit_weight
 from cnnrs.ops import raw
 from cnnrs.variables import Variable
 
@@ -52,6 +52,7 @@ class Confusion(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
+        check_pair(y_true, y_pred, self.name)
         y_true, y_pred = y_true.astype(self._sum_dtype), y_pred.astype(self._sum_dtype)
         among_top_k = None if self.top_k is None else _among_top_k(y_pred, self.top_k)
         weight = self._weight(sample_weight, y_true)

@@ -10,8 +10,8 @@ from cnnrs import ops
 from cnnrs.base.arguments import integer
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.config import epsilon
-from cnnrs.losses.loss import as_tensor
-from cnnrs.metrics.metric import Metric, fit_weight
+from cnnrs.losses.loss import as_tensor, squeeze_or_expand
+from cnnrs.metrics.metric import Metric, check_pair, fit_weight
 from cnnrs.ops import raw
 from cnnrs.variables import Variable
 
@@ -72,6 +72,14 @@ class IoU(Metric):
         y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
         y_true = y_true if self.sparse_y_true else raw.argmax(y_true, axis=self.axis)
         y_pred = y_pred if self.sparse_y_pred else raw.argmax(y_pred, axis=self.axis)
+        y_true, y_pred = squeeze_or_expand(y_true, y_pred)
+        shape, found = tuple(y_true.shape), tuple(y_pred.shape)
+        if self.num_classes > 1 and found == (*shape, self.num_classes):
+            raise ValueError(
+                f"{self.name}: y_pred: expected labels of the shape of y_true, {shape}, received {found}; "
+                "sparse_y_pred=False takes the class of the largest of scores"
+            )
+        check_pair(y_true, y_pred, self.name)
         true, guess = (raw.reshape(y.astype("int32"), shape=[-1]) for y in (y_true, y_pred))
         counts = (true >= 0) & (true < self.num_classes) & (guess >= 0) & (guess < self.num_classes)
         if self.ignore_class is not None:

@@ -318,6 +318,15 @@ def fit_weight(weight: Any, values: Any) -> Any:
     return weight
 
 
+def check_pair(y_true: Any, y_pred: Any, owner: str) -> None:
+    """Raises ValueError where targets and predictions that are compared one by one differ in shape."""
+    if tuple(y_true.shape) != tuple(y_pred.shape):
+        raise ValueError(
+            f"{owner}: y_true: expected the shape of y_pred, {tuple(y_pred.shape)}, "
+            f"received {tuple(y_true.shape)}"
+        )
+
+
 class Mean(Metric):
     """The weighted mean of all values.
 

@@ -51,4 +51,9 @@ def look_into(
             add("Receptive Field", {f.path: f.text for f in fields})
         if output_stride:
             add("Stride", {f.path: f.stride_text for f in fields})
+        names = getattr(model, "input_names", None) or []
+        if len(names) > 1:
+            totals.append(
+                f" Receptive fields: of what is seen of {names[0]!r}, the first of {len(names)} inputs"
+            )
     return FurtherColumns(titles, cells, totals)

@@ -317,8 +317,7 @@ class Model(FormerNamesOfModels, StateTree):
         elif input_shape is not None:
             raise ValueError(
                 f"{self.name}: summary: input_shape: expected flops, receptive_field, output_stride or "
-                "memory "
-                f"with it, received {input_shape!r}"
+                f"memory with it, received {input_shape!r}"
             )
         text = summarize(self, line_length, positions, expand_nested, show_trainable, layer_range, further)
         (print_fn or print)(text)

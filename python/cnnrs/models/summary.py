@@ -156,8 +156,12 @@ def _widths(titles: list[str], rows: list[list[str]], line_length: int | None, p
     widths = [min(w, 60) for w in widths]
     if line_length is not None:
         spare = line_length - (sum(widths) + 3 * len(widths) + 1)
-        share = spare // len(widths)
-        widths = [max(8, w + share) for w in widths]
+        if spare >= 0:
+            return [w + spare // len(widths) for w in widths]
+        # The widest columns give way, so that titles and numbers stay on one line as long as they can.
+        for _ in range(-spare):
+            widest = max(range(len(widths)), key=widths.__getitem__)
+            widths[widest] = max(8, widths[widest] - 1)
     return widths
 
 

@@ -66,8 +66,8 @@ def conv(
     if whole is not None:
         inputs, kernel = as_tensor(inputs).astype("float64"), as_tensor(kernel).astype("float64")
         return conv(inputs, kernel, strides, padding, data_format, dilation_rate).astype(whole)
-    at = Spatial(inputs, data_format)
-    kernel = at.kernel(kernel, "conv: kernel", "channels, filters")
+    at = Spatial(inputs, data_format, "conv")
+    kernel = at.kernel(kernel, "channels, filters")
     channels, inner = at.x.shape[-1], kernel.shape[-2]
     groups = channels // inner if inner else 0
     if groups == 0 or groups * inner != channels:
@@ -125,14 +125,15 @@ def depthwise_conv(
     if whole is not None:
         inputs, kernel = as_tensor(inputs).astype("float64"), as_tensor(kernel).astype("float64")
         return depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate).astype(whole)
-    return _depthwise("depthwise_conv: kernel", inputs, kernel, strides, padding, data_format, dilation_rate)
+    at = Spatial(inputs, data_format, "depthwise_conv")
+    return _depthwise(at, at.kernel(kernel, _OF_DEPTHWISE), strides, padding, dilation_rate)
 
 
-def _depthwise(
-    name: str, inputs: Any, kernel: Any, strides: Any, padding: Any, data_format: Any, dilation_rate: Any
-) -> Any:
-    at = Spatial(inputs, data_format)
-    kernel = at.kernel(kernel, name, "channels, multiplier")
+# The last axes of a depthwise kernel, for errors.
+_OF_DEPTHWISE = "channels, multiplier"
+
+
+def _depthwise(at: Spatial, kernel: Any, strides: Any, padding: Any, dilation_rate: Any) -> Any:
     *window, channels, multiplier = kernel.shape
     kernel = apply("reshape", kernel, shape=[*window, 1, channels * multiplier])
     steps, dilation = at.numbers(strides, "strides"), at.numbers(dilation_rate, "dilation_rate")
@@ -188,8 +189,9 @@ def separable_conv(
         >>> y.shape, y[0, 0, 0].tolist()
         ((1, 2, 2, 5), [8.0, 8.0, 8.0, 8.0, 8.0])
     """
-    name = "separable_conv: depthwise_kernel"
-    y = _depthwise(name, inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    at = Spatial(inputs, data_format, "separable_conv")
+    depthwise_kernel = at.kernel(depthwise_kernel, _OF_DEPTHWISE, "depthwise_kernel")
+    y = _depthwise(at, depthwise_kernel, strides, padding, dilation_rate)
     return conv(y, pointwise_kernel, 1, "valid", data_format)
 
 
@@ -242,8 +244,8 @@ def conv_transpose(
         >>> ops.conv_transpose(image, np.ones((1, 2, 1, 1)), strides=(1, 2))[0, :, :, 0].tolist()
         [[1.0, 1.0, 2.0, 2.0], [3.0, 3.0, 4.0, 4.0]]
     """
-    at = Spatial(inputs, data_format)
-    kernel = at.kernel(kernel, "conv_transpose: kernel", "filters, channels")
+    at = Spatial(inputs, data_format, "conv_transpose")
+    kernel = at.kernel(kernel, "filters, channels")
     steps, dilation = at.numbers(strides, "strides"), at.numbers(dilation_rate, "dilation_rate")
     extra = None if output_padding is None else at.numbers(output_padding, "output_padding", 0)
     way = at.padding(padding)

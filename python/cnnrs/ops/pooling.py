@@ -23,7 +23,7 @@ def _pool(
     ceil_mode: Any,
     **further: bool,
 ) -> Any:
-    at = Spatial(inputs, data_format)
+    at = Spatial(inputs, data_format, _OWNERS[name])
     size = at.numbers(pool_size, "pool_size")
     step = size if strides is None else at.numbers(strides, "strides")
     sides = at.padding(padding)
@@ -170,8 +170,8 @@ def average_pool(
     return _pool("avg_pool2d", *at, count_include_pad=include)
 
 
-def _adaptive(name: str, inputs: Any, output_size: Any, data_format: str | None) -> Any:
-    at = Spatial(inputs, data_format)
+def _adaptive(name: str, inputs: Any, output_size: Any, data_format: str | None, owner: str) -> Any:
+    at = Spatial(inputs, data_format, owner)
     x = at.x
     for axis, size in enumerate(at.numbers(output_size, "output_size"), 1):
         x = _adaptive_axis(name, x, axis, size)
@@ -233,7 +233,7 @@ def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None
         >>> ops.adaptive_average_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
         [1.0, 3.0]
     """
-    return _adaptive("mean", inputs, output_size, data_format)
+    return _adaptive("mean", inputs, output_size, data_format, "adaptive_average_pool")
 
 
 @op
@@ -265,5 +265,5 @@ def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = N
         [2.0, 4.0]
     """
     inputs, kept = _floats_of(inputs)
-    y = _adaptive("max", inputs, output_size, data_format)
+    y = _adaptive("max", inputs, output_size, data_format, "adaptive_max_pool")
     return y if y.dtype == kept else y.astype(kept)

@@ -19,6 +19,7 @@ __all__ = [
     "convolve",
     "convolve_transposed",
     "image_data_format",
+    "only_channels_last",
     "pair",
     "pool",
     "spatial_numbers",
@@ -53,15 +54,20 @@ def pair(value: Any, argument: str, least: int = 1) -> list[int]:
     return spatial_numbers(value, argument, 2, least)
 
 
-def standard_padding(padding: Any, rank: int = 2) -> Padding:
+def standard_padding(padding: Any, rank: int, owner: str) -> Padding:
     """`padding` as the core takes it: "valid", "same", or elements before and after along each axis.
+
+    Args:
+        padding: The argument.
+        rank: The number of spatial axes.
+        owner: The op, for errors.
 
     Raises:
         ValueError: It is neither of these words nor a pair of integers >= 0 for each axis.
     """
     if isinstance(padding, str):
         if padding.lower() not in ("valid", "same"):
-            raise ValueError(f"padding: expected 'valid' or 'same', received {padding!r}")
+            raise ValueError(f"{owner}: padding: expected 'valid' or 'same', received {padding!r}")
         return padding.lower()
     try:
         sides = [[end.__index__() for end in side] for side in padding]
@@ -70,14 +76,18 @@ def standard_padding(padding: Any, rank: int = 2) -> Padding:
     if [len(side) for side in sides] != [2] * rank or min(map(min, sides)) < 0:
         pairs = {1: "((left, right),)", 2: "((top, bottom), (left, right))"}
         raise ValueError(
-            f"padding: expected 'valid', 'same' or {pairs.get(rank, f'{rank} pairs')} of integers >= 0, "
-            f"received {padding!r}"
+            f"{owner}: padding: expected 'valid', 'same' or {pairs.get(rank, f'{rank} pairs')} of integers "
+            f">= 0, received {padding!r}"
         )
     return sides
 
 
-def image_data_format(data_format: str | None) -> str:
+def image_data_format(data_format: str | None, owner: str = "") -> str:
     """`data_format`, or the configured one if it is None.
+
+    Args:
+        data_format: "channels_last", "channels_first" or None.
+        owner: Name of the layer whose argument it is, for the error.
 
     Raises:
         ValueError: It is neither "channels_last" nor "channels_first".
@@ -85,14 +95,33 @@ def image_data_format(data_format: str | None) -> str:
     if data_format is None:
         return config.image_data_format()
     if data_format not in ("channels_last", "channels_first"):
+        where = f"{owner}: " if owner else ""
         raise ValueError(
-            f"data_format: expected 'channels_last' or 'channels_first', received {data_format!r}"
+            f"{where}data_format: expected 'channels_last' or 'channels_first', received {data_format!r}"
         )
     return data_format
 
 
+def only_channels_last(network: str) -> None:
+    """Refuses to build a network whose layers need channels at the end.
+
+    Raises:
+        ValueError: `config.image_data_format()` says that they stand first.
+    """
+    if config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{network}: expected config.image_data_format() to be 'channels_last', received "
+            f"{config.image_data_format()!r}"
+        )
+
+
 class Spatial:
     """The input of an op over windows, channels last, and how its output lies.
+
+    Args:
+        x: The input.
+        data_format: How it lies; None takes the configured format.
+        owner: The op, for errors.
 
     Attributes:
         x: The input, of shape (batch, spatial axes, channels).
@@ -100,31 +129,33 @@ class Spatial:
         first: Whether the input came, and the output goes, with channels first.
     """
 
-    def __init__(self, x: Any, data_format: str | None):
+    def __init__(self, x: Any, data_format: str | None, owner: str):
         x = as_float(x)
-        self.rank = x.ndim - 2
-        self.first = image_data_format(data_format) == "channels_first"
+        self.rank, self.owner = x.ndim - 2, owner
+        self.first = image_data_format(data_format, owner) == "channels_first"
         if not 1 <= self.rank <= 3:
             raise ValueError(
-                "expected images of shape (batch, height, width, channels), sequences of 3 axes or volumes "
-                f"of 5, received shape {x.shape}"
+                f"{owner}: expected images of shape (batch, height, width, channels), sequences of 3 axes or "
+                f"volumes of 5, received shape {x.shape}"
             )
         self.x = apply("transpose", x, perm=[0, *range(2, x.ndim), 1]) if self.first else x
 
     def numbers(self, value: Any, argument: str, least: int = 1) -> list[int]:
         """One number for each spatial axis."""
-        return spatial_numbers(value, argument, self.rank, least)
+        return spatial_numbers(value, f"{self.owner}: {argument}", self.rank, least)
 
     def padding(self, padding: Any) -> Padding:
         """`padding` for these axes."""
-        return standard_padding(padding, self.rank)
+        return standard_padding(padding, self.rank, self.owner)
 
-    def kernel(self, kernel: Any, name: str, channels: str) -> Any:
+    def kernel(self, kernel: Any, channels: str, argument: str = "kernel") -> Any:
         """A kernel of these axes and two of channels."""
         kernel = as_float(kernel)
         if kernel.ndim != self.rank + 2:
             axes = {1: "width", 2: "height, width", 3: "depth, height, width"}[self.rank]
-            raise ValueError(f"{name}: expected shape ({axes}, {channels}), received {kernel.shape}")
+            raise ValueError(
+                f"{self.owner}: {argument}: expected shape ({axes}, {channels}), received {kernel.shape}"
+            )
         return kernel
 
     def leave(self, y: Any) -> Any:

@@ -48,6 +48,16 @@ __all__ = [
 ]
 
 # Modules of former versions of `tf.keras`, loaded when a script asks for them.
-__getattr__ = late(
-    "cnnrs.optimizers", {"experimental": "", "legacy": ""}, suggest.without("cnnrs.optimizers", {}, __all__)
+__getattr__, __dir__ = late(
+    "cnnrs.optimizers",
+    {"experimental": "", "legacy": ""},
+    suggest.without(
+        "cnnrs.optimizers",
+        {},
+        __all__,
+        also={
+            "EMA": "use_ema=True of any optimizer, with callbacks.SwapEMAWeights",
+            "SWA": "callbacks.StochasticWeightAveraging",
+        },
+    ),
 )

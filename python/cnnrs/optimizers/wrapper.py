@@ -50,7 +50,11 @@ class OptimizerWrapper(Optimizer):
             unknown = ", ".join(f"`{argument}`" for argument in kwargs)
             raise ValueError(f"{owner}: there are no arguments: {unknown}")
         super().__init__(0.0, name=name)
-        self.inner_optimizer = get(inner_optimizer)
+        try:
+            self.inner_optimizer = get(inner_optimizer)
+        except ValueError as error:
+            text = str(error).removeprefix("optimizer: ")
+            raise ValueError(f"{owner}: inner_optimizer: {text}") from None
         if not isinstance(self.inner_optimizer, Optimizer):
             raise ValueError(f"{owner}: inner_optimizer: expected an optimizer, received {inner_optimizer!r}")
 

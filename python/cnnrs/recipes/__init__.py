@@ -19,4 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["RECIPES", "Recipe", "get", "names", "train"]
 
 # Settings of runs name recipes, and need no layers for that.
-__getattr__ = late("cnnrs.recipes", {"training": "train"}, suggest.without("cnnrs.recipes", {}, __all__))
+__getattr__, __dir__ = late(
+    "cnnrs.recipes", {"training": "train"}, suggest.without("cnnrs.recipes", {}, __all__)
+)

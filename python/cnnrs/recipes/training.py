@@ -85,7 +85,7 @@ def train(
         raise TypeError("train: batch_size: expected none with a Dataset, whose batches have their size")
     batches, steps = _batches(data, chosen, classes, "data")
     if verbose != 0:
-        print(_told(known, chosen, isinstance(data, Dataset)))
+        print(_told(known, chosen, set(settings), isinstance(data, Dataset)))
     loss = losses.CategoricalCrossentropy(from_logits, label_smoothing=chosen.label_smoothing)
     model.compile(optimizer_of(model, chosen, steps), loss, metrics=list(metrics))
     own: list[Any] = []
@@ -114,13 +114,15 @@ def train(
     return history
 
 
-def _told(known: Recipe, chosen: Recipe, is_dataset: bool) -> str:
+def _told(known: Recipe, chosen: Recipe, given: set[str], is_dataset: bool) -> str:
     lines = [f"recipe {known.name!r}: {known.purpose}"]
     before, width = known.settings(), max(map(len, known.settings()))
     for name, value in chosen.settings().items():
         if is_dataset and name == "batch_size":
             value = "that of the data"
         mark = f"  (instead of {before[name]})" if value != before[name] else ""
+        if mark and name not in given:
+            mark = f"  ({before[name]} at batches of {known.batch_size})"
         lines.append(f"  {name:{width}}  {value}{mark}")
     return "\n".join(lines)
 
@@ -146,8 +148,7 @@ def gives_logits(model: Any) -> bool:
     if activation not in ("softmax", "linear"):
         raise ValueError(
             "train: model: expected a last layer with softmax, or without activation, received "
-            f"{activation!r} "
-            f"of {last.name!r}"
+            f"{activation!r} of {last.name!r}"
         )
     return activation == "linear"
 
@@ -220,8 +221,7 @@ def _one_hot(y: np.ndarray, classes: int, argument: str) -> np.ndarray:
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
         raise ValueError(
             f"train: {argument}: expected classes as integers or one-hot of {classes}, received shape "
-            f"{y.shape} "
-            f"of {y.dtype}"
+            f"{y.shape} of {y.dtype}"
         )
     if y.size and (y.min() < 0 or y.max() >= classes):
         raise ValueError(

@@ -38,4 +38,4 @@ __all__ = [
 # The command line lists settings, and needs no layers for that.
 _LATE = {"training": "RunResult resume train", "searching": "Space search"}
 
-__getattr__ = late("cnnrs.runs", _LATE, suggest.without("cnnrs.runs", {}, __all__))
+__getattr__, __dir__ = late("cnnrs.runs", _LATE, suggest.without("cnnrs.runs", {}, __all__))

@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnrs import _core, tree
 from cnnrs.layers import BatchNormalization
+from cnnrs.layers.normalization.switchable import SwitchableNormalization
 from cnnrs.training.batches import Batches
 from cnnrs.training.data_adapter import ArrayData, BatchData
 from cnnrs.training.samples import leaves
@@ -20,11 +21,13 @@ __all__ = ["followers", "reestimate"]
 
 def followers(model: Any) -> list[Any]:
     """The layers whose moving statistics follow batches."""
-    return [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, BatchNormalization) and layer.trainable
-    ]
+    return [layer for layer in model._flatten_layers() if layer.trainable and _follows(layer)]
+
+
+def _follows(layer: Any) -> bool:
+    if isinstance(layer, SwitchableNormalization):
+        return "batch" in layer.using
+    return isinstance(layer, BatchNormalization)
 
 
 def reestimate(model: Any, data: ArrayData | BatchData, steps: int | None = None) -> None:

@@ -158,13 +158,8 @@ class CompiledLoss:
             # One that defines all of a loss itself does not know of mixed targets.
             return mixed_values(lambda y, p: loss(y, p, weight), loss.name, target, prediction)[0]
         except ValueError as error:
-            shown = tree.map_structure(lambda x: None if x is None else tuple(x.shape), [target, prediction])
-            names = Outputs(y_pred, self.names).names
-            where = index if names is None or tree.is_nested(index) else repr(names[index])
-            raise ValueError(
-                f"loss {loss.name!r} of output {where} with shape {shown[1]} and "
-                f"y with shape {shown[0]}: {error}"
-            ) from error
+            outputs = Outputs(y_pred, self.names)
+            raise ValueError(outputs.misfit("loss", loss.name, index, target, prediction, error)) from error
 
 
 def _at(structure: Any, path: Path) -> Any:

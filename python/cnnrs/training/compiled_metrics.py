@@ -47,6 +47,15 @@ class _OutputMetric(NamedTuple):
     label: str
 
 
+def _hint(y_true: Any, y_pred: Any, told: str) -> str:
+    """What to say besides where targets are numbers of classes and predictions are scores of each."""
+    true, found = tuple(y_true.shape), tuple(y_pred.shape)
+    numbers = "int" in y_true.dtype and found[-1:] != (1,) and true in (found[:-1], (*found[:-1], 1))
+    return (
+        "; numbers of classes go with metrics called 'sparse_…'" if numbers and "sparse_" not in told else ""
+    )
+
+
 class CompiledMetrics(Metric):
     """The metrics of all outputs: those of `metrics`, then those of `weighted_metrics`."""
 
@@ -135,10 +144,14 @@ class CompiledMetrics(Metric):
         for entry in self._entries:
             y_true, prediction = targets[entry.output], outputs.flat[entry.output]
             weight = weights[entry.output] if entry.weighted else None
-            if weight is None:
-                entry.metric.update_state(y_true, prediction)
-            else:
-                entry.metric.update_state(y_true, prediction, sample_weight=weight)
+            given = {} if weight is None else {"sample_weight": weight}
+            try:
+                entry.metric.update_state(y_true, prediction, **given)
+            except ValueError as error:
+                if type(error) is not ValueError:
+                    raise
+                told = outputs.misfit("metric", entry.metric.name, entry.output, y_true, prediction, error)
+                raise ValueError(told + _hint(y_true, prediction, told)) from error
 
     def result(self) -> dict[str, Any]:
         """Values by name; none before the first batch."""

@@ -31,6 +31,21 @@ class Outputs:
             fits = names is not None and len(names) == len(set(names)) == len(self.flat)
             self.names = names if fits else None
 
+    def misfit(self, what: str, name: str, index: Any, y_true: Any, y_pred: Any, error: Exception) -> str:
+        """The message of a loss or a metric that does not take its targets and predictions.
+
+        Args:
+            what: "loss" or "metric".
+            name: Its name.
+            index: The number of the output, or of several.
+            y_true: The targets.
+            y_pred: The predictions.
+            error: What it raised.
+        """
+        shown = tree.map_structure(lambda x: None if x is None else tuple(x.shape), [y_true, y_pred])
+        where = index if self.names is None or tree.is_nested(index) else repr(self.names[index])
+        return f"{what} {name!r} of output {where} with shape {shown[1]} and y with shape {shown[0]}: {error}"
+
     def named(self, given: dict[str, Any], argument: str) -> list[Any]:
         """The entries of a dict by output name, in the order of the outputs; None where a name is absent.
 

@@ -96,4 +96,8 @@ __getattr__ = suggest.without(
         "legacy": "use cnnrs.saving",
     },
     __all__,
+    also={
+        "lr_find": "model.lr_find(x, y)",
+        "update_bn": "utils.reestimate_batch_norm",
+    },
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs.base.arguments import integer
 from cnnrs.training.batch_statistics import reestimate
 from cnnrs.training.data_adapter import make_data
 
@@ -14,6 +15,8 @@ def reestimate_batch_norm(
     model: Any, data: Any, batch_size: int | None = None, steps: int | None = None
 ) -> None:
     """Sets the moving statistics of batch normalisation to the mean and the variance over data.
+
+    And those of the batch in `SwitchableNormalization`.
 
     Weights that were averaged have moving statistics of none of the networks that were averaged (Izmailov et
     al. 2018, "Averaging weights leads to wider optima and better generalization", arXiv:1803.05407,
@@ -28,7 +31,7 @@ def reestimate_batch_norm(
         steps: Batches to look at, if not all.
 
     Raises:
-        ValueError: The model is not built, or there is no batch.
+        ValueError: The model is not built, there is no batch, or `steps` is none.
 
     >>> import numpy as np
     >>> import cnnrs
@@ -37,5 +40,7 @@ def reestimate_batch_norm(
     >>> model.layers[0].moving_mean.numpy().tolist(), model.layers[0].moving_variance.numpy().tolist()
     ([2.0, 2.0], [1.0, 4.0])
     """
+    if steps is not None:
+        steps = integer(steps, "reestimate_batch_norm", "steps", least=1)
     x = data[0] if isinstance(data, tuple) else data
     reestimate(model, make_data(x, None, None, batch_size, steps), steps)

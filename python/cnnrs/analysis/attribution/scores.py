@@ -27,19 +27,24 @@ def image_of(model: Any, x: Any, owner: str) -> np.ndarray:
     Raises:
         ValueError: They have none, or the model has several inputs.
     """
+    try:
+        inputs = tree.flatten(model.input)
+    except (AttributeError, ValueError):  # unknown before the first call, or at all
+        inputs = []
+    if len(inputs) > 1:
+        raise ValueError(f"{owner}: model: expected a model of one input, {model.name} has {len(inputs)}")
     flat = tree.flatten(x) if isinstance(x, dict) else [x]
     if len(flat) != 1:
         raise ValueError(f"{owner}: x: expected samples of one input, received {len(flat)}")
     array = np.asarray(flat[0], np.float32)
     # One image, whose first axis is no batch, has a rank less than the model's input.
-    try:
-        rank = len(tree.flatten(model.input)[0].shape)
-    except (AttributeError, ValueError):
-        rank = array.ndim
-    if array.ndim != rank or not spatial_axes(model, array.ndim) or not len(array):
+    rank = len(inputs[0].shape) if inputs else array.ndim
+    if array.ndim != rank or not spatial_axes(model, array.ndim):
         raise ValueError(
             f"{owner}: x: expected (samples, height, width, channels), received shape {array.shape}"
         )
+    if not len(array):
+        raise ValueError(f"{owner}: x: expected at least one sample, received shape {array.shape}")
     return array
 
 

@@ -1,10 +1,8 @@
 """Networks that take torchvision's weights: its architectures, names of layers and constants, with the
-arguments of the
-other networks.
+arguments of the other networks.
 
 Torchvision publishes pickles. Where it and safetensors are installed, `safetensors.torch.save_file` writes
-the arrays
-of `state_dict()` into a file that `weights=` takes:
+the arrays of `state_dict()` into a file that `weights=` takes:
 
     from torchvision.models import resnet18
     save_file(resnet18(weights="DEFAULT").state_dict(), "resnet18.safetensors")
@@ -137,6 +135,6 @@ __all__ = [
 
 preprocess_input = preprocessing("resnet18")
 
-__getattr__ = late(
+__getattr__, __dir__ = late(
     "cnnrs.applications.torchvision", _LATE, suggest.without("cnnrs.applications.torchvision", {}, __all__)
 )

@@ -6,9 +6,9 @@ from typing import Any
 
 from cnnrs import layers
 from cnnrs.applications.builder import Builder
-from cnnrs.applications.building import only_channels_last
 from cnnrs.applications.convnext import LayerScale
 from cnnrs.applications.torchvision.making import MAKE, made, network
+from cnnrs.ops.spatial import only_channels_last
 
 __all__ = ["convnext_base", "convnext_large", "convnext_small", "convnext_tiny"]
 

@@ -1,6 +1,5 @@
 """EfficientNet (Tan and Le 2019, arXiv 1905.11946) and EfficientNetV2 (Tan and Le 2021, arXiv 2104.00298)
-with
-torchvision's names."""
+with torchvision's names."""
 
 from __future__ import annotations
 
@@ -32,8 +31,7 @@ _DROPPED = 0.2
 
 class _Stage(NamedTuple):
     """A stage: expansion, size of windows, stride, channels, blocks, and whether the expansion and the
-    convolution of
-    each channel are one convolution."""
+    convolution of each channel are one convolution."""
 
     expansion: int
     kernel_size: int

@@ -1,8 +1,6 @@
 """Networks of inverted residuals with torchvision's names: MobileNetV2 (Sandler, Howard, Zhu, Zhmoginov and
-Chen
-2018, arXiv 1801.04381), MobileNetV3 (Howard, Sandler, Chu and others 2019, arXiv 1905.02244) and MnasNet
-(Tan, Chen,
-Pang, Vasudevan, Sandler, Howard and Le 2019, arXiv 1807.11626)."""
+Chen 2018, arXiv 1801.04381), MobileNetV3 (Howard, Sandler, Chu and others 2019, arXiv 1905.02244) and MnasNet
+(Tan, Chen, Pang, Vasudevan, Sandler, Howard and Le 2019, arXiv 1807.11626)."""
 
 from __future__ import annotations
 
@@ -87,8 +85,7 @@ _V3 = Builder(TORCHVISION, epsilon=1e-3, momentum=0.99, activation="hard_swish")
 
 class _Block(NamedTuple):
     """A row of tables 1 and 2: size of the windows, expanded channels, channels of the output, whether
-    channels are
-    weighed, whether the activation is hard swish rather than ReLU, and the stride."""
+    channels are weighed, whether the activation is hard swish rather than ReLU, and the stride."""
 
     kernel_size: int
     expanded: int

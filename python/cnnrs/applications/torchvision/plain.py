@@ -1,6 +1,5 @@
 """AlexNet (Krizhevsky 2014, arXiv 1404.5997), VGG (Simonyan and Zisserman 2015, arXiv 1409.1556) and
-SqueezeNet
-(Iandola, Han, Moskewicz and others 2016, arXiv 1602.07360) with torchvision's names."""
+SqueezeNet (Iandola, Han, Moskewicz and others 2016, arXiv 1602.07360) with torchvision's names."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 names.
 
 Filters lie as (out, in, height, width) there, and as (height, width, in, out) here; matrices of dense layers
-are
-transposed; features that a dense layer reads flat have their channels first there, and last here.
+are transposed; features that a dense layer reads flat have their channels first there, and last here.
 """
 
 from __future__ import annotations
@@ -197,8 +196,7 @@ def _arrays(model: Any) -> list[_Array]:
         if type(layer) not in _KINDS:
             raise ValueError(
                 f"{model.name}: expected a network of cnnrs.applications.torchvision, received one with "
-                f"the layer "
-                f"{layer.name!r}, a {type(layer).__name__}"
+                f"the layer {layer.name!r}, a {type(layer).__name__}"
             )
         found += _KINDS[type(layer)](layer)
     return found
@@ -208,8 +206,7 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
     """Gives a network the arrays of torchvision's `state_dict()`.
 
     Arrays of parts that the model was built without, as a classifier or auxiliary ones, are left out.
-    Embeddings of
-    positions of another size of images are interpolated.
+    Embeddings of positions of another size of images are interpolated.
 
     Args:
         model: A network of `cnnrs.applications.torchvision`.
@@ -279,8 +276,8 @@ def load_weights(model: Model, filepath: Any) -> None:
         target = re.sub(r"(\.(pth|pt|tar|bin))+$", "", path) + ".safetensors"
         raise ValueError(
             f"{model.name}: weights: expected a .safetensors file, received {path!r}, a pickle, which may "
-            f"run any code "
-            "when it is read. Where PyTorch and safetensors are installed, two lines convert it:\n"
+            "run any code when it is read. Where PyTorch and safetensors are installed, two lines convert "
+            "it:\n"
             "    import torch; from safetensors.torch import save_file\n"
             f"    save_file(torch.load({path!r}, weights_only=True), {target!r})"
         )

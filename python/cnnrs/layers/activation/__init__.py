@@ -15,4 +15,6 @@ LATE = {
 
 __all__ = [*names_of(LATE), "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
 
-__getattr__ = late("cnnrs.layers.activation", LATE, suggest.without("cnnrs.layers.activation", {}, __all__))
+__getattr__, __dir__ = late(
+    "cnnrs.layers.activation", LATE, suggest.without("cnnrs.layers.activation", {}, __all__)
+)

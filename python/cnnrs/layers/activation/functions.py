@@ -121,6 +121,34 @@ class ELU(Layer):
         return {**super().get_config(), "alpha": self.alpha}
 
 
+def shape_of_slopes(layer: str, input_shape: Any, shared_axes: list[int]) -> list[int]:
+    """The extents of an input without the batch, 1 along axes that share a weight.
+
+    Args:
+        layer: Name of the layer, for errors.
+        input_shape: Shape of the input.
+        shared_axes: Axes, counted from 1 after the batch.
+
+    Raises:
+        ValueError: An axis is none of the input's, or an extent that is not shared is not known.
+
+    >>> shape_of_slopes("p_re_lu", (None, 8, 8, 3), [1, 2])
+    [1, 1, 3]
+    """
+    shape = list(input_shape[1:])
+    for axis in shared_axes:
+        if not isinstance(axis, int) or not 1 <= axis <= len(shape):
+            raise ValueError(f"{layer}: shared_axes: expected axes from 1 to {len(shape)}, received {axis!r}")
+        shape[axis - 1] = 1
+    if None in shape:
+        unknown = [axis for axis, extent in enumerate(shape, 1) if extent is None]
+        raise ValueError(
+            f"{layer}: shared_axes: expected axes of unknown extent, {unknown}, among the shared ones, "
+            f"received {list(shared_axes)} for an input of shape {tuple(input_shape)}"
+        )
+    return shape
+
+
 class PReLU(Layer):
     """`x` where positive, `alpha * x` elsewhere, with learnt slopes.
 
@@ -156,13 +184,7 @@ class PReLU(Layer):
         self.shared_axes = None if shared is None else list(shared)
 
     def build(self, input_shape: Any) -> None:
-        shape = list(input_shape[1:])
-        for axis in self.shared_axes or []:
-            if not -len(shape) < axis <= len(shape):
-                raise ValueError(
-                    f"{self.name}: shared_axes: expected axes from 1 to {len(shape)}, received {axis}"
-                )
-            shape[axis - 1] = 1
+        shape = shape_of_slopes(self.name, input_shape, self.shared_axes or [])
         self.alpha = self.add_weight(shape=shape, **self._parts.of("alpha"))
 
     def call(self, inputs: Any) -> Any:

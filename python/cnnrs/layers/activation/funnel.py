@@ -66,7 +66,7 @@ class FReLU(Layer):
         self.kernel_size = tuple(pair(kernel_size, f"{self.name}: kernel_size"))
         self.momentum = number(momentum, self.name, "momentum", least=0, most=1)
         self.epsilon = number(epsilon, self.name, "epsilon", above=0)
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self._parts = Parts(
             self,
             kernel_initializer=kernel_initializer,

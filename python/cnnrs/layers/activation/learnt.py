@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
-from cnnrs.layers.activation.functions import PReLU
+from cnnrs.layers.activation.functions import PReLU, shape_of_slopes
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.base import Layer
 
@@ -103,19 +103,9 @@ class Swish(Layer):
         self.shared_axes = None if shared is None else list(shared)
 
     def build(self, input_shape: Any) -> None:
-        shape = list(input_shape[1:])
-        shared = list(range(1, len(shape))) if self.shared_axes is None else self.shared_axes
-        for axis in shared:
-            if not isinstance(axis, int) or not 1 <= axis <= len(shape):
-                raise ValueError(
-                    f"{self.name}: shared_axes: expected axes from 1 to {len(shape)}, received {axis!r}"
-                )
-            shape[axis - 1] = 1
-        if None in shape:
-            raise ValueError(
-                f"{self.name}: expected known extents of axes that are not shared, received shape "
-                f"{tuple(input_shape)} and shared_axes {self.shared_axes}"
-            )
+        every = list(range(1, len(input_shape) - 1))
+        shared = every if self.shared_axes is None else self.shared_axes
+        shape = shape_of_slopes(self.name, input_shape, shared)
         # Axes of extent 1 in front broadcast without being there.
         while len(shape) > 1 and shape[0] == 1 and self.shared_axes is None:
             shape.pop(0)

@@ -39,4 +39,6 @@ __all__ = [
     "MultiHeadAttention",
 ]
 
-__getattr__ = late("cnnrs.layers.attention", _LATE, suggest.without("cnnrs.layers.attention", {}, __all__))
+__getattr__, __dir__ = late(
+    "cnnrs.layers.attention", _LATE, suggest.without("cnnrs.layers.attention", {}, __all__)
+)

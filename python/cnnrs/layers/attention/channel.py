@@ -30,8 +30,8 @@ class _ChannelMLP(ComposedLayer):
         self._keep(
             reduction=positive(reduction, self.name, "reduction"),
             squeeze_filters=squeeze_filters,
-            activation=activation_argument(activation),
-            gate=activation_argument(gate),
+            activation=activation_argument(activation, self.name),
+            gate=activation_argument(gate, self.name, "gate"),
             use_bias=bool(use_bias),
         )
 

@@ -12,7 +12,7 @@ from cnnrs import ops, regularizers
 from cnnrs.base.arguments import integer, number
 from cnnrs.base.naming import auto_name
 from cnnrs.layers.activation import Softmax
-from cnnrs.layers.arguments import Parts
+from cnnrs.layers.arguments import Parts, looked_up
 from cnnrs.layers.base import Layer
 from cnnrs.layers.einsum import EinsumDense
 from cnnrs.layers.regularization import Dropout
@@ -55,7 +55,9 @@ class _HeadAttention(Layer):
         )
         self.seed = seed
         self._parts = Parts(self, **parts)
-        self._projection_regularizer = regularizers.get(activity_regularizer)
+        self._projection_regularizer = looked_up(
+            activity_regularizer, regularizers, self.name, "activity_regularizer"
+        )
 
     def _project(self, equation: str, shape: Any, bias_axes: str, name: str, **more: Any) -> EinsumDense:
         """A projection, which takes copies of the initializers."""

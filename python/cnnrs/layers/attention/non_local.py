@@ -135,6 +135,8 @@ class NonLocal(ComposedLayer):
             scores = ops.relu(of_queries + ops.swapaxes(of_keys, 1, 2))
         else:
             scores = ops.matmul(queries, ops.swapaxes(keys, 1, 2))
+        if "gaussian" in self.mode and scores.shape[-1] == 1:
+            return ops.ones_like(scores)  # a map of one place, of which `softmax` warns
         if "gaussian" in self.mode:
             return ops.softmax(scores, -1)
         return scores / max(1, keys.shape[1])

@@ -51,7 +51,7 @@ class SpatialAttention(ComposedLayer):
         super().__init__(**kwargs)
         self._keep(
             kernel_size=window_argument(kernel_size, self.name),
-            gate=activation_argument(gate),
+            gate=activation_argument(gate, self.name, "gate"),
             use_bias=bool(use_bias),
         )
 

@@ -78,6 +78,6 @@ __all__ = [
     "Solarization",
 ]
 
-__getattr__ = late(
+__getattr__, __dir__ = late(
     "cnnrs.layers.augmentation", LATE, suggest.without("cnnrs.layers.augmentation", {}, __all__)
 )

@@ -72,7 +72,7 @@ class BaseImagePreprocessingLayer(Layer):
             )
         self.bounding_box_format = bounding_box_format
         self.min_visibility = number(min_visibility, self.name, "min_visibility", least=0, most=1)
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         if self._USE_BASE_FACTOR:
             self._set_factor(factor or 0.0)
         elif factor is not None:

@@ -71,7 +71,24 @@ class Mix(RandomLayer):
         return weight * ops.cast(x, "float32") + (1.0 - weight) * ops.cast(other, "float32")
 
     def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
-        return self._mixed(labels, transformation) if training and transformation is not None else labels
+        if not training or transformation is None:
+            return labels
+        return self._mixed(self._shares(labels), transformation)
+
+    def _shares(self, labels: Any) -> Any:
+        """Labels whose sums mean something, as float32: one-hot ones, or numbers.
+
+        Raises:
+            ValueError: They are numbers of classes.
+        """
+        labels = ops.convert_to_tensor(labels)
+        shape = tuple(labels.shape)
+        if "int" in labels.dtype and (len(shape) < 2 or shape[-1] == 1):
+            raise ValueError(
+                f"{self.name}: labels: expected one-hot labels, or floats, received {labels.dtype} of shape "
+                f"{shape}: between two classes lies no third one; ops.one_hot(labels, classes) makes them"
+            )
+        return ops.cast(labels, "float32")
 
 
 class MixUp(Mix):

@@ -98,7 +98,7 @@ class Mosaic(Mix):
     def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
         if not training or transformation is None:
             return labels
-        labels = ops.cast(labels, "float32")
+        labels = self._shares(labels)
         weights = self._weights(transformation)
         mixed: Any = 0.0
         for i in range(4):

@@ -57,4 +57,4 @@ if TYPE_CHECKING:
 
 __all__ = names_of(_LATE)
 
-__getattr__ = late("cnnrs.layers.blocks", _LATE, suggest.without("cnnrs.layers.blocks", {}, __all__))
+__getattr__, __dir__ = late("cnnrs.layers.blocks", _LATE, suggest.without("cnnrs.layers.blocks", {}, __all__))

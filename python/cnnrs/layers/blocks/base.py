@@ -47,7 +47,8 @@ class Block(ComposedLayer):
         **kwargs: Any,
     ):
         super().__init__(kernel_initializer=kernel_initializer, **kwargs)
-        self._keep(norm=norm_argument(norm, self.name), activation=activation_argument(activation))
+        activation = activation_argument(activation, self.name)
+        self._keep(norm=norm_argument(norm, self.name), activation=activation)
 
     def _keep_attention(self, attention: Any) -> None:
         self._keep(attention=layer_argument(attention, _ATTENTION, self.name, "attention"))

@@ -51,7 +51,7 @@ class ChannelShuffle(Layer):
     def __init__(self, groups: int, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.groups = positive(groups, self.name, "groups")
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.input_spec = InputSpec(ndim=4)
         self._build_at_init()
 

@@ -27,6 +27,6 @@ __all__ = [
     "UnitNormalization",
 ]
 
-__getattr__ = late(
+__getattr__, __dir__ = late(
     "cnnrs.layers.normalization", LATE, suggest.without("cnnrs.layers.normalization", {}, __all__)
 )

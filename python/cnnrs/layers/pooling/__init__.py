@@ -62,4 +62,6 @@ __all__ = [
     "MaxPooling3D",
 ]
 
-__getattr__ = late("cnnrs.layers.pooling", LATE, suggest.without("cnnrs.layers.pooling", {}, __all__))
+__getattr__, __dir__ = late(
+    "cnnrs.layers.pooling", LATE, suggest.without("cnnrs.layers.pooling", {}, __all__)
+)

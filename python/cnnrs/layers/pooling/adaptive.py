@@ -27,7 +27,7 @@ class _AdaptivePooling(Layer):
     def __init__(self, output_size: Any, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.output_size = tuple(spatial_numbers(output_size, f"{self.name}: output_size", self._rank))
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.input_spec = InputSpec(ndim=self._rank + 2)
         self._build_at_init()
 

@@ -26,7 +26,7 @@ class GlobalPooling(Layer):
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.keepdims = bool(keepdims)
         self.input_spec = InputSpec(ndim=self._rank + 2)
         self._build_at_init()

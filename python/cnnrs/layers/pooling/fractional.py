@@ -42,7 +42,7 @@ class _FractionalPooling(Layer):
         self.pool_ratio = tuple(number(ratio, self.name, "pool_ratio", least=1) for ratio in given)
         self.overlapping = flag(overlapping, self.name, "overlapping")
         self.pseudo_random = flag(pseudo_random, self.name, "pseudo_random")
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
         self.input_spec = InputSpec(ndim=4)

@@ -40,7 +40,7 @@ class Pooling(Layer):
         if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
             raise ValueError(f"{self.name}: padding: expected 'valid' or 'same', received {padding!r}")
         self.padding = padding.lower()
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         self.input_spec = InputSpec(ndim=self._rank + 2)
         self._build_at_init()
 

@@ -65,7 +65,7 @@ class ConvLSTMCell(GatedCell):
         if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
             raise ValueError(f"{self.name}: padding: expected 'valid' or 'same', received {padding!r}")
         self.padding = padding.lower()
-        self.data_format = image_data_format(data_format)
+        self.data_format = image_data_format(data_format, self.name)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 f"{self.name}: strides {self.strides} and dilation_rate {self.dilation_rate}: "

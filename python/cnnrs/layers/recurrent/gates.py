@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnrs import activations, ops, random
 from cnnrs.base.arguments import number
-from cnnrs.layers.arguments import Parts
+from cnnrs.layers.arguments import Parts, looked_up
 from cnnrs.layers.base import Layer
 from cnnrs.random import SeedGenerator
 
@@ -41,9 +41,11 @@ class GatedCell(Layer):
         seed: Any,
         parts: dict[str, Any],
     ) -> None:
-        self.activation = activations.get(activation)
+        self.activation = looked_up(activation, activations, self.name, "activation")
         if recurrent_activation is not _NONE:
-            self.recurrent_activation = activations.get(recurrent_activation)
+            self.recurrent_activation = looked_up(
+                recurrent_activation, activations, self.name, "recurrent_activation"
+            )
         self.use_bias = bool(use_bias)
         self.dropout = min(1.0, max(0.0, number(dropout, self.name, "dropout")))
         self.recurrent_dropout = min(1.0, max(0.0, number(recurrent_dropout, self.name, "recurrent_dropout")))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cnnrs import serialization
+from cnnrs.base import suggest
 from cnnrs.optimizers.schedules.by_epochs import LinearWarmup, OneCycle, WarmupCosine
 from cnnrs.optimizers.schedules.decays import (
     CosineDecay,
@@ -61,3 +62,16 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     10
     """
     return serialization.deserialize(config, _BY_NAME, "learning rate schedule", custom_objects)
+
+
+__getattr__ = suggest.without(
+    "cnnrs.optimizers.schedules",
+    {},
+    __all__,
+    also={
+        "CosineAnnealing CosineAnnealingLR WarmUpCosine WarmupCosineDecay": "schedules.WarmupCosine",
+        "MultiStepLR StepLR": "schedules.PiecewiseConstantDecay",
+        "OneCycleLR": "schedules.OneCycle",
+        "ReduceLROnPlateau": "callbacks.ReduceLROnPlateau",
+    },
+)
