@@ -5,8 +5,8 @@
 //! out of a sum, so they end. Equal nodes merge and dead ones fall away in each round.
 //!
 //! What a rule may change: the order of a sum's terms, and the sign of a zero. What none changes:
-//! which results are NaN, except where a factor is pulled out of a sum that then overflows less, and
-//! where zeros around an image met infinite filters.
+//! which results are NaN, except where a factor is pulled out of a sum that then overflows less, a division by the sum
+//! of a softmax comes after a product that overflows earlier, and where zeros around an image met infinite filters.
 
 mod algebra;
 mod broadcast;
@@ -14,6 +14,7 @@ mod movement;
 mod padding;
 mod pooling;
 mod reduction;
+mod softmax;
 mod strides;
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,7 @@ const RULES: &[(&str, Rule)] = &[
     ("a reduction of equal elements became a multiple", reduction::of_broadcast),
     ("reductions in a row became one", reduction::merge),
     ("a factor pulled out of a sum", reduction::pull_factor),
+    ("divided after the product with fewer columns", softmax::divide_after_product),
     ("the mask moved to the fewer elements before pooling's gradient", pooling::mask_before_grad),
     ("summed before pooling's gradient spreads it", pooling::sum_of_grad),
     ("operands put in order", algebra::order_operands),

@@ -440,3 +440,29 @@ fn rules_keep_what_integers_become() {
     let simple = run_alone(&Simplify, &g);
     assert_eq!(simple.node(simple.outputs()[0]).op, Op::Pointwise(Function::FloorDiv));
 }
+
+#[test]
+fn attention_divides_what_it_has_summed() {
+    let attention = |columns: usize, shift: bool, read_twice: bool| {
+        left(move |g, x| {
+            let most = g.reduce(ReduceKind::Max, x, &[1], true).unwrap();
+            let x = if shift { g.binary(Function::Sub, x, most).unwrap() } else { x };
+            let e = g.unary(Function::Exp, x).unwrap();
+            let sum = g.sum(e, &[1], true).unwrap();
+            let softmax = g.binary(Function::Div, e, sum).unwrap();
+            let v = g.input(Fact::new([3, columns], DType::F32));
+            let y =
+                g.apply(crate::ops::matmul::MatMul { transpose_a: false, transpose_b: false }, &[softmax, v]).unwrap();
+            let total = g.sum(y, &[1], true).unwrap();
+            let y = if read_twice { g.binary(Function::Mul, softmax, total).unwrap() } else { y };
+            g.sum(y, &[0, 1], true).unwrap()
+        })
+    };
+    let at = |ops: &[&str], op: &str| ops.iter().position(|&o| o == op).unwrap();
+    let after = attention(2, true, false);
+    assert!(at(&after, "matmul") < at(&after, "div"), "{after:?}");
+    // More columns than keys, terms without a bound, and a softmax that somebody else reads.
+    for other in [attention(3, true, false), attention(2, false, false), attention(2, true, true)] {
+        assert!(at(&other, "matmul") > at(&other, "div"), "{other:?}");
+    }
+}
