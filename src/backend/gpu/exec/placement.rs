@@ -270,7 +270,7 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, own: O
             Operand::Input(k) => read[k],
             Operand::Output(k) => written[k],
             Operand::Status => status,
-            Operand::Workspace => own.workspace,
+            Operand::Workspace | Operand::Sum | Operand::Part => own.workspace,
             Operand::Packed => own.packed,
         };
         let bound = |operand: &Operand| {

@@ -1,10 +1,12 @@
 //! Work on tensors that are larger than a binding: cut along the outermost axis into parts that are not. Each part has
-//! dispatches of its own, which bind its rows alone; what every row reads is bound whole.
+//! dispatches of its own, which bind its rows alone; what every row reads is bound whole. Sums over rows are sums of what
+//! parts give, in the order of parts.
 
 use super::candidates::Task;
-use super::region::{elements, is_in_order};
-use super::shader::{Code, Operand};
+use super::region::elements;
+use super::shader::{Code, Dispatch, Module, Operand, values_struct};
 use crate::backend::gpu::device::ALIGNMENT;
+use crate::dtype::DType;
 use crate::fusion::Group;
 use crate::fusion::region::{self, Region};
 use crate::graph::Graph;
@@ -50,8 +52,10 @@ impl Rows {
 
 /// Parts of `count` rows whose windows have `limit` bytes at most and begin where bindings may; `None` where there are none.
 fn parts(count: usize, rows: &[Rows], limit: usize) -> Option<Vec<Range<usize>>> {
-    let together = |step: usize| ALIGNMENT / gcd(ALIGNMENT, step);
-    let together = rows.iter().map(|r| together(r.step)).max().filter(|_| count > 1)?;
+    if count < 2 {
+        return None;
+    }
+    let together = together(rows);
     let fits = |length: usize| rows.iter().all(|r| r.window(&(0..length)).len() <= limit);
     let mut number = 2;
     loop {
@@ -64,6 +68,11 @@ fn parts(count: usize, rows: &[Rows], limit: usize) -> Option<Vec<Range<usize>>>
         }
         number += 1;
     }
+}
+
+/// How many rows a part has at least, so that each begins where bindings may.
+fn together(rows: &[Rows]) -> usize {
+    rows.iter().map(|r| ALIGNMENT / gcd(ALIGNMENT, r.step)).max().unwrap_or(1)
 }
 
 fn gcd(a: usize, b: usize) -> usize {
@@ -96,28 +105,26 @@ fn stores(region: &Region) -> impl Iterator<Item = Rows> + '_ {
     stores.map(move |(k, store)| Rows::packed(Operand::Output(k), row * store.1.size()))
 }
 
-/// A region that is larger than `limit` bytes in parts with what they bind, in order; `None` where it is not, or where rows
-/// are not computed apart from others.
+/// A region that is larger than `limit` bytes in parts with what they bind, in order; `None` where it is not, or where a row
+/// is. Parts of a region that reduces axis 0 have the same outputs.
 pub fn of_region(region: &Region, limit: usize) -> Option<Vec<(Region, Windows)>> {
     let bytes = |o: &region::Operand| elements(&o.strides, &region.shape) * o.dtype.size();
     let largest = region.operands.iter().map(bytes);
     let stored = region.stores.iter().map(|store| region.shape.len() * store.1.size());
-    if largest.chain(stored).all(|bytes| bytes <= limit) {
+    if region.shape.is_empty() || largest.chain(stored).all(|bytes| bytes <= limit) {
         return None;
     }
-    let flat = flattened(region);
-    let region = flat.as_ref().unwrap_or(region);
-    if region.shape.is_empty() || region.shape.rank() == 0 || region.reduce_axes.contains(&0) {
-        return None;
-    }
+    let region = &merged(region);
     let mut rows = operands(region, 0);
     rows.extend(stores(region));
-    let kept = (1..region.shape.rank()).filter(|axis| !region.reduce_axes.contains(axis));
-    let kept: usize = kept.map(|axis| region.shape[axis]).product();
-    rows.extend(region.reductions.iter().enumerate().map(|(k, r)| {
-        let bytes = kept * r.kind.result_dtype(r.dtype).size();
-        Rows::packed(Operand::Output(region.stores.len() + k), bytes)
-    }));
+    if !sums_rows(region) {
+        let kept = (1..region.shape.rank()).filter(|axis| !region.reduce_axes.contains(axis));
+        let kept: usize = kept.map(|axis| region.shape[axis]).product();
+        rows.extend(region.reductions.iter().enumerate().map(|(k, r)| {
+            let bytes = kept * r.kind.result_dtype(r.dtype).size();
+            Rows::packed(Operand::Output(region.stores.len() + k), bytes)
+        }));
+    }
     let part = |range: Range<usize>| {
         let shape = with_rows(&region.shape, range.len());
         (Region { shape, ..region.clone() }, rows.iter().map(|r| (r.operand, r.window(&range))).collect())
@@ -125,62 +132,122 @@ pub fn of_region(region: &Region, limit: usize) -> Option<Vec<(Region, Windows)>
     Some(parts(region.shape[0], &rows, limit)?.into_iter().map(part).collect())
 }
 
-/// The region over one axis, if all operands are read in order.
-fn flattened(region: &Region) -> Option<Region> {
-    let in_order = region.reductions.is_empty() && region.operands.iter().all(|o| is_in_order(region, &o.strides));
-    in_order.then(|| {
-        let straight = |o: &region::Operand| usize::from(region.is_straight(&o.strides));
-        let operand =
-            |o: &region::Operand| region::Operand { strides: [straight(o)].into_iter().collect(), ..o.clone() };
-        let operands = region.operands.iter().map(operand).collect();
-        Region { shape: Shape::from([region.shape.len()]), operands, ..region.clone() }
-    })
+/// Whether a region reduces rows to one.
+pub fn sums_rows(region: &Region) -> bool {
+    region.reduce_axes.contains(&0)
 }
 
-/// A heavy op with what is attached to it, in parts, where one of its tensors is larger than `limit` bytes and rows are
-/// computed apart from others; `None` elsewhere.
-pub fn of_group(g: &Graph, group: &Group, task: &Task, limit: usize) -> Option<Vec<Part>> {
-    if group.inputs.iter().chain(&group.outputs).all(|&id| g.fact(id).bytes() <= limit) {
-        return None;
+/// The region over as few axes as it can have: neighbours of which all operands are read as of one axis, and which are both
+/// kept or both reduced, are one.
+fn merged(region: &Region) -> Region {
+    let rank = region.shape.rank();
+    // For each axis of the result those that it is made of.
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for axis in (0..rank).filter(|&axis| region.shape[axis] > 1) {
+        let joins = |outer: usize| {
+            let steps = |o: &region::Operand| o.strides[outer] == o.strides[axis] * region.shape[axis];
+            let reduced = |axis| region.reduce_axes.contains(&axis);
+            reduced(outer) == reduced(axis) && region.operands.iter().all(steps)
+        };
+        match runs.last_mut() {
+            Some(run) if joins(run.end - 1) => run.end = axis + 1,
+            _ => runs.push(axis..axis + 1),
+        }
     }
-    let count = task.output.shape.first().copied().filter(|&count| count > 1)?;
+    if runs.is_empty() {
+        runs.push(0..rank);
+    }
+    let extents: Vec<usize> = runs.iter().map(|run| region.shape[run.clone()].iter().product()).collect();
+    // Axes of one element within a run have any step.
+    let inner = |run: &Range<usize>| run.clone().rev().find(|&axis| region.shape[axis] > 1);
+    let operand = |o: &region::Operand| region::Operand {
+        strides: runs.iter().map(|run| inner(run).map_or(0, |axis| o.strides[axis])).collect(),
+        ..o.clone()
+    };
+    let reduced = |run: &Range<usize>| inner(run).is_some_and(|axis| region.reduce_axes.contains(&axis));
+    Region {
+        shape: Shape::from(&extents[..]),
+        operands: region.operands.iter().map(operand).collect(),
+        reduce_axes: (0..runs.len()).filter(|&k| reduced(&runs[k])).collect(),
+        ..region.clone()
+    }
+}
+
+/// `count` rows of `bytes` bytes each of an operand, in parts with what they bind: all in one where that fits or has to.
+pub fn of_rows(operand: Operand, count: usize, bytes: usize, limit: usize) -> Vec<(Range<usize>, Windows)> {
+    let rows = [Rows::packed(operand, bytes)];
+    match parts(count, &rows, limit).filter(|_| count * bytes > limit) {
+        None => vec![(0..count, Windows::new())],
+        Some(parts) => parts.into_iter().map(|part| (part.clone(), vec![(operand, rows[0].window(&part))])).collect(),
+    }
+}
+
+/// Whether all that a group reads and makes has `limit` bytes at most.
+fn fits(g: &Graph, group: &Group, limit: usize) -> bool {
+    group.inputs.iter().chain(&group.outputs).all(|&id| g.fact(id).bytes() <= limit)
+}
+
+/// The rows of the inputs of an op for which `is_cut` says so, with those of its prologue; `None` where that is not read
+/// by rows.
+fn input_rows(group: &Group, task: &Task, count: usize, is_cut: &[bool]) -> Option<Vec<Rows>> {
     let mut rows = Vec::new();
-    for (k, fact) in task.inputs.iter().enumerate().filter(|(k, _)| is_by_rows(task, *k)) {
+    for (k, fact) in task.inputs.iter().enumerate().filter(|(k, _)| is_cut[*k]) {
         // What a prologue reads may have another type than what it makes.
         let dtype = if k == 0 { group.prologue.as_ref().map_or(fact.dtype, Region::anchor_dtype) } else { fact.dtype };
         rows.push(Rows::packed(Operand::Input(k), fact.shape.len() / count * dtype.size()));
     }
-    let cut = |k: usize| rows.iter().any(|r| r.operand == Operand::Input(k));
-    let is_cut: Vec<bool> = (0..task.inputs.len()).map(cut).collect();
-    if !is_cut.contains(&true) {
-        return None;
-    }
-    let mut lead = task.inputs.len();
     if let Some(prologue) = &group.prologue {
         if !is_cut[0] || prologue.shape != task.inputs[0].shape {
             return None;
         }
-        rows.extend(operands(prologue, lead));
-        lead += prologue.operands.len();
+        rows.extend(operands(prologue, task.inputs.len()));
     }
+    Some(rows)
+}
+
+/// The number of the first input of the region behind an op.
+fn lead(group: &Group, task: &Task) -> usize {
+    task.inputs.len() + group.prologue.as_ref().map_or(0, |prologue| prologue.operands.len())
+}
+
+/// A group with the inputs of its op, of which those that `is_cut` names have rows `range` alone.
+fn part_of(group: &Group, task: &Task, is_cut: &[bool], rows: &[Rows], range: &Range<usize>) -> Part {
+    let fact = |fact: &Fact| Fact { shape: with_rows(&fact.shape, range.len()), ..fact.clone() };
+    let prologue = group.prologue.as_ref();
+    let prologue = prologue.map(|p| Region { shape: with_rows(&p.shape, range.len()), ..p.clone() });
+    Part {
+        group: Group { prologue, ..group.clone() },
+        inputs: task.inputs.iter().zip(is_cut).map(|(f, &cut)| if cut { fact(f) } else { f.clone() }).collect(),
+        output: task.output.clone(),
+        windows: rows.iter().map(|r| (r.operand, r.window(range))).collect(),
+    }
+}
+
+/// An op with what is attached to it, in parts, where one of its tensors is larger than `limit` bytes and rows are computed
+/// apart from others; `None` elsewhere.
+pub fn of_group(g: &Graph, group: &Group, task: &Task, limit: usize) -> Option<Vec<Part>> {
+    if fits(g, group, limit) {
+        return None;
+    }
+    let count = task.output.shape.first().copied().filter(|&count| count > 1)?;
+    let is_cut: Vec<bool> = (0..task.inputs.len()).map(|k| is_by_rows(task, k)).collect();
+    if !is_cut.contains(&true) {
+        return None;
+    }
+    let mut rows = input_rows(group, task, count, &is_cut)?;
     match &group.region {
         None => rows.push(Rows::packed(Operand::Output(0), task.output.bytes() / count)),
         Some(region) if region.shape == task.output.shape => {
-            rows.extend(operands(region, lead));
+            rows.extend(operands(region, lead(group, task)));
             rows.extend(stores(region));
         }
         Some(_) => return None,
     }
     let part = |range: &Range<usize>| {
-        let fact = |fact: &Fact| Fact { shape: with_rows(&fact.shape, range.len()), ..fact.clone() };
-        let region = |region: &Region| Region { shape: with_rows(&region.shape, range.len()), ..region.clone() };
-        let (prologue, after) = (group.prologue.as_ref().map(region), group.region.as_ref().map(region));
-        Part {
-            group: Group { prologue, region: after, ..group.clone() },
-            inputs: task.inputs.iter().zip(&is_cut).map(|(f, &cut)| if cut { fact(f) } else { f.clone() }).collect(),
-            output: fact(task.output),
-            windows: rows.iter().map(|r| (r.operand, r.window(range))).collect(),
-        }
+        let mut part = part_of(group, task, &is_cut, &rows, range);
+        part.output.shape = with_rows(&task.output.shape, range.len());
+        part.group.region.iter_mut().for_each(|region| region.shape = part.output.shape.clone());
+        part
     };
     let parts: Vec<Part> = parts(count, &rows, limit)?.iter().map(part).collect();
     // The op has no attribute that says how many rows there are.
@@ -188,12 +255,146 @@ pub fn of_group(g: &Graph, group: &Group, task: &Task, limit: usize) -> Option<V
     parts.iter().all(same).then_some(parts)
 }
 
+/// An op whose result is a sum over the rows of its inputs, in parts that give sums of float32 with nothing attached to them,
+/// where one of the inputs is larger than `limit` bytes; `None` elsewhere.
+pub fn of_sum(g: &Graph, group: &Group, task: &Task, limit: usize) -> Option<Vec<Part>> {
+    let def = task.op.def();
+    if fits(g, group, limit) || !task.output.dtype.is_float() || !def.sums_rows(task.inputs) {
+        return None;
+    }
+    let count = task.inputs.first()?.shape.first().copied().filter(|&count| count > 1)?;
+    let is_cut = vec![true; task.inputs.len()];
+    let rows = input_rows(group, task, count, &is_cut)?;
+    let part = |range: &Range<usize>| {
+        let mut part = part_of(group, task, &is_cut, &rows, range);
+        part.output.dtype = DType::F32;
+        part.group.region = None;
+        part
+    };
+    let parts: Vec<Part> = parts(count, &rows, limit)?.iter().map(part).collect();
+    let same = |part: &Part| def.infer(&part.inputs).is_ok_and(|fact| fact.shape == part.output.shape);
+    parts.iter().all(same).then_some(parts)
+}
+
+/// Some elements of the output of an op that is computed element by element.
+pub struct Piece {
+    /// What is attached, of these elements.
+    pub group: Group,
+    /// Fact of these elements.
+    pub output: Fact,
+    /// The first of them.
+    pub first: usize,
+    /// The first element of each input that is bound.
+    pub from: Vec<usize>,
+    /// What its dispatches bind.
+    pub windows: Windows,
+}
+
+/// An op with what is attached to it, in pieces of some elements of its output, where one of its tensors is larger than
+/// `limit` bytes and every input is not, or is read by each piece in some of its rows alone; `None` elsewhere.
+pub fn of_elements(g: &Graph, group: &Group, task: &Task, limit: usize) -> Option<Vec<Piece>> {
+    let is_numbered = |fact: &Fact| u32::try_from(fact.shape.len()).is_ok();
+    if fits(g, group, limit) || !task.inputs.iter().chain([task.output]).all(is_numbered) {
+        return None;
+    }
+    let own = || Region {
+        shape: task.output.shape.clone(),
+        stores: vec![(region::Arg::Anchor, task.output.dtype)],
+        ..Region::default()
+    };
+    let region = group.region.clone().unwrap_or_else(own);
+    if region.shape != task.output.shape || region.shape.is_empty() {
+        return None;
+    }
+    let whole = |k: usize| g.fact(group.inputs[k]).bytes() <= limit;
+    let mut read: Vec<Option<AxisReads>> = Vec::new();
+    for k in 0..task.inputs.len() {
+        let is_read_as_it_is = k > 0 || group.prologue.is_none();
+        read.push(if whole(k) { None } else { Some(rows_read(task, k).filter(|_| is_read_as_it_is)?) });
+    }
+    let lead = lead(group, task);
+    if !(task.inputs.len()..lead).all(whole) {
+        return None;
+    }
+    let region = if read.iter().all(Option::is_none) { merged(&region) } else { region };
+    let mut rows = operands(&region, lead);
+    rows.extend(stores(&region));
+    let inner: usize = region.shape[1..].iter().product();
+    let piece = |range: &Range<usize>| {
+        let mut windows: Windows = rows.iter().map(|r| (r.operand, r.window(range))).collect();
+        let mut from = vec![0; task.inputs.len()];
+        for (k, axis) in read.iter().enumerate().filter_map(|(k, axis)| Some((k, axis.as_ref()?))) {
+            let fact = &task.inputs[k];
+            let row = fact.bytes() / fact.shape[0];
+            let rows = met(axis, range, fact.shape[0]);
+            let begin = rows.start * row / ALIGNMENT * ALIGNMENT;
+            from[k] = begin / fact.dtype.size();
+            windows.push((Operand::Input(k), begin..rows.end * row));
+        }
+        let shape = with_rows(&region.shape, range.len());
+        Piece {
+            output: Fact { shape: shape.clone(), ..task.output.clone() },
+            group: Group { region: Some(Region { shape, ..region.clone() }), ..group.clone() },
+            first: range.start * inner,
+            from,
+            windows,
+        }
+    };
+    let count = region.shape[0];
+    let together = together(&rows);
+    let fit = |pieces: &[Piece]| pieces.iter().all(|p| p.windows.iter().all(|(_, window)| window.len() <= limit));
+    let mut number = 1;
+    loop {
+        let length = count.div_ceil(number).next_multiple_of(together);
+        let ranges = (0..count).step_by(length).map(|at| at..(at + length).min(count));
+        let pieces: Vec<Piece> = ranges.map(|range| piece(&range)).collect();
+        if fit(&pieces) {
+            return Some(pieces);
+        }
+        if length == together {
+            return None;
+        }
+        number *= 2;
+    }
+}
+
+/// How a row of the output reads rows of input `k`, if it reads some of them alone.
+fn rows_read(task: &Task, k: usize) -> Option<AxisReads> {
+    let Reads::Axes(axes) = task.op.def().reads(k, task.inputs, task.output) else { return None };
+    let (first, rest) = axes.split_first()?;
+    let some = matches!(first, AxisReads::Window(places) | AxisReads::Spread(places) if places.of == 0);
+    (some && rest.iter().all(|axis| of(axis) != Some(0))).then_some(*first)
+}
+
+/// The rows that rows `range` of the output read, of `extent`: at least one.
+fn met(axis: &AxisReads, range: &Range<usize>, extent: usize) -> Range<usize> {
+    let [low, high] = [range.start as i64, range.end as i64 - 1];
+    let (low, high) = match axis {
+        AxisReads::Window(p) => {
+            let reach = (p.size as i64 - 1) * p.dilation as i64;
+            let at = |row: i64| row * p.stride - p.before;
+            (at(low).min(at(high)), at(low).max(at(high)) + reach)
+        }
+        AxisReads::Spread(p) => {
+            let reach = (p.size as i64 - 1) * p.dilation as i64;
+            ((low + p.before - reach).div_euclid(p.stride), (high + p.before).div_euclid(p.stride))
+        }
+        _ => (0, extent as i64),
+    };
+    let last = extent.saturating_sub(1) as i64;
+    let begin = low.clamp(0, last) as usize;
+    begin..(high.clamp(0, last) as usize + 1).max(begin + 1)
+}
+
 /// Whether row o of the output is made of row o of input `k`, and of no other row of it.
 fn is_by_rows(task: &Task, k: usize) -> bool {
-    let same = AxisReads::same(0);
+    let is_same = |axis: &AxisReads| match axis {
+        AxisReads::Window(p) | AxisReads::Spread(p) => (p.of, p.size, p.stride, p.before) == (0, 1, 1, 0),
+        _ => false,
+    };
     task.inputs[k].shape.first() == task.output.shape.first()
         && match task.op.def().reads(k, task.inputs, task.output) {
-            Reads::Axes(axes) => axes.first() == Some(&same) && axes[1..].iter().all(|axis| of(axis) != Some(0)),
+            Reads::Axes(axes) => axes.first().is_some_and(is_same) && axes[1..].iter().all(|axis| of(axis) != Some(0)),
             Reads::Same => task.inputs[k].shape == task.output.shape,
             Reads::All | Reads::Order => false,
         }
@@ -219,6 +420,43 @@ pub fn joined(parts: impl Iterator<Item = (Code, Windows)>) -> Code {
         whole.packing = whole.packing.or(code.packing);
     }
     whole
+}
+
+/// The code of parts that give sums of `count` numbers each, in order: the first is where [`Operand::Sum`] lies, and each
+/// other where [`Operand::Part`] does, behind which it is added to the sum. The last is left to `last`, which does that.
+pub fn added_up(parts: Vec<(Code, Windows)>, count: usize, last: Dispatch) -> Code {
+    let shared = parts.iter().map(|(code, _)| code.workspace).max().unwrap_or(0);
+    let begin = shared.next_multiple_of(ALIGNMENT);
+    let bytes = count * DType::F32.size();
+    let part = begin + bytes.next_multiple_of(ALIGNMENT);
+    let places =
+        [(Operand::Workspace, 0..shared), (Operand::Sum, begin..begin + bytes), (Operand::Part, part..part + bytes)];
+    let end = parts.len() - 1;
+    let behind = |k: usize| match k {
+        0 => None,
+        k if k == end => Some(last.clone()),
+        _ => Some(addition(count)),
+    };
+    let part_of = |(k, (mut code, mut windows)): (usize, (Code, Windows))| {
+        let place = if k == 0 { Operand::Sum } else { Operand::Part };
+        let operands = code.dispatches.iter_mut().flat_map(|dispatch| &mut dispatch.operands);
+        operands.filter(|operand| **operand == Operand::Output(0)).for_each(|operand| *operand = place);
+        windows.extend(places.clone());
+        code.dispatches.iter_mut().for_each(|dispatch| dispatch.windows.clone_from(&windows));
+        code.dispatches.extend(behind(k).map(|dispatch| Dispatch { windows: places.to_vec(), ..dispatch }));
+        code.dispatches
+    };
+    Code::new(parts.into_iter().enumerate().flat_map(part_of).collect(), part + bytes)
+}
+
+/// The dispatch that adds what a part gives to the sum.
+fn addition(count: usize) -> Dispatch {
+    let mut module = Module::new();
+    module.loader("sum", Operand::Sum, DType::F32);
+    module.loader("part", Operand::Part, DType::F32);
+    module.add(&values_struct(&[DType::F32]));
+    module.add("fn value(at: u32) -> Values { return Values(sum(at) + part(at)); }");
+    module.elementwise(count, &[(Operand::Sum, DType::F32)])
 }
 
 #[cfg(test)]
@@ -256,8 +494,7 @@ mod tests {
                 }
                 // Even as few rows as can be taken together are too many.
                 None => {
-                    let together = rows.iter().map(|r| ALIGNMENT / gcd(ALIGNMENT, r.step)).max().unwrap_or(1);
-                    let least = rows.iter().any(|r| r.window(&(0..together.min(count))).len() > limit);
+                    let least = rows.iter().any(|r| r.window(&(0..together(&rows).min(count))).len() > limit);
                     prop_assert!(least && whole > limit);
                 }
             }

@@ -25,6 +25,10 @@ pub enum Operand {
     Status,
     /// Memory that the dispatches of the step share while it runs.
     Workspace,
+    /// The sum of those parts of the step that are done: a window of the same memory.
+    Sum,
+    /// What a part adds to it: another.
+    Part,
     /// An input in the form into which the step packs it.
     Packed,
 }
@@ -141,6 +145,11 @@ impl Module {
 
     /// Adds a function `name(at)` that gives element `at` of `operand` as a lane.
     pub fn loader(&mut self, name: &str, operand: Operand, dtype: DType) {
+        self.loader_from(name, operand, dtype, 0);
+    }
+
+    /// The same of an operand that is bound from element `from` on.
+    pub fn loader_from(&mut self, name: &str, operand: Operand, dtype: DType, from: usize) {
         let memory = self.bind(operand);
         let lane = lane_type(dtype);
         let in_word = 4 / dtype.size();
@@ -150,7 +159,10 @@ impl Module {
             false => format!("{memory}[{place}]"),
         };
         let value = lane_of(&word, "at", dtype);
-        let _ = writeln!(self.body, "fn {name}(at: u32) -> {lane} {{ return {value}; }}");
+        let _ = match from {
+            0 => writeln!(self.body, "fn {name}(at: u32) -> {lane} {{ return {value}; }}"),
+            _ => writeln!(self.body, "fn {name}(i: u32) -> {lane} {{ let at = i - {from}u; return {value}; }}"),
+        };
     }
 
     /// Adds a function `name(at)` that gives elements `at` to `at + 3` of `operand`, where `at` is a multiple of 4.
