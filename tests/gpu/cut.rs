@@ -307,7 +307,7 @@ fn ops_that_move_or_make_elements_are_cut_and_give_the_same_bits() {
     g.set_outputs(vec![y]);
     print("numbers with a region", &g, None, false);
     let mut g = Graph::new();
-    let y = g.apply(Iota { shape: [300, 5].into(), axis: 0, dtype: DType::I32 }, &[]).unwrap();
+    let y = g.apply(Iota { shape: [900, 5].into(), axis: 0, dtype: DType::I32 }, &[]).unwrap();
     g.set_outputs(vec![y]);
     print("counts", &g, None, false);
     // Looked up, in rows and along them.

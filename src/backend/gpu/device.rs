@@ -4,7 +4,7 @@ use super::adapter::{self, AdapterFacts, Kind};
 use super::exec::stream::Stream;
 use super::memory::Pool;
 use super::selftest::Verdict;
-use super::settings::{arena_limit, binding_limit, memory_limit, submission_time};
+use super::settings::{arena_limit, binding_limit, bindings_limit, memory_limit, submission_time};
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -35,6 +35,8 @@ pub struct Device {
     pub(super) stream: Mutex<Stream>,
     /// The most bytes of one arena: of one buffer.
     pub(super) arena_limit: u64,
+    /// The most tensors of a dispatch that several steps share.
+    pub(super) shared_bindings: usize,
     /// How long the device may be at work on one submission, roughly: systems reset it where a display would stand still.
     pub(super) budget: Duration,
     /// What is known of its kernels.
@@ -142,6 +144,7 @@ impl Device {
         }
         let (device, queue) = opened
             .map_err(|e| Error::value(format!("device \"gpu:{number}\": {} can't be opened: {e}", facts.name)))?;
+        let shared_bindings = bindings_limit(facts.bindings)?;
         let (lost, faults) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
         let flag = lost.clone();
         device.set_device_lost_callback(move |reason, message| {
@@ -161,6 +164,7 @@ impl Device {
             memory_limit: AtomicU64::new(memory_limit()?),
             stream: Mutex::default(),
             arena_limit: arena_limit(adapter.limits().max_buffer_size)?,
+            shared_bindings,
             budget: submission_time()?,
             verdict: OnceLock::new(),
             lost,

@@ -357,6 +357,12 @@ impl GpuProgram {
         if let Some(status) = &bases.status {
             recorder.encoder.clear_buffer(status.buffer(), 0, None);
         }
+        for &(i, k) in &self.placement.rewritten {
+            if let Ok(memory) = &bases.outputs[k] {
+                let bytes = (self.outputs[k].bytes() as u64).next_multiple_of(4);
+                recorder.encoder.copy_buffer_to_buffer(&bases.inputs[i].0.buffer, 0, memory.buffer(), 0, bytes);
+            }
+        }
         let mut committed = 0;
         for (s, step) in self.all_steps().enumerate().skip(if prepares { 0 } else { before }) {
             if recorder.is_full(step) || (matches!(timing, Timing::Apart) && recorder.step.is_some()) {

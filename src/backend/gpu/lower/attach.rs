@@ -87,7 +87,7 @@ impl<'a> Attached<'a> {
         if in_quads && (fact.shape.len() * dtype.size()).is_multiple_of(16) {
             module.widen(Operand::Input(k));
         }
-        module.loader_from(&name, Operand::Input(k), dtype, self.from[k]);
+        module.loader_by(&name, Operand::Input(k), dtype, -(self.from[k] as i64));
         if in_quads {
             module.quad_loader(&format!("{name}_4"), Operand::Input(k), dtype);
         }

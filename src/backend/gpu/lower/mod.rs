@@ -6,12 +6,12 @@ pub mod candidates;
 mod contraction;
 mod cut;
 mod functions;
-mod joints;
+pub mod joints;
 mod library;
 mod matrices;
 mod reduce;
 mod region;
-mod segments;
+pub mod segments;
 pub mod shader;
 mod staging;
 #[cfg(test)]
@@ -56,7 +56,7 @@ pub struct StepKernels {
     pub host: Option<HostOp>,
     /// What the step computes, if that is a region and its one dispatch could be shared with others.
     region: Option<Region>,
-    /// What its dispatch binds, if it is also that of steps behind this one.
+    /// What its dispatches compute, if they are also those of steps behind this one.
     pub joint: Option<Joint>,
 }
 
@@ -118,7 +118,7 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
         steps.push(copy.step(g, code));
     }
     let mut schedule = schedule(g, fusion, steps, options)?;
-    joints::join(&mut schedule, device.facts.bindings);
+    joints::join(&mut schedule);
     GpuProgram::new(g, schedule, options)
 }
 
@@ -338,7 +338,7 @@ fn define(module: &mut Module, task: &Task, anchor: &Anchor) {
 fn witness(attached: &Attached, check: Check) -> Dispatch {
     let mut module = Module::new();
     let (dtype, from) = (attached.task.inputs[check.input].dtype, attached.from(check.input));
-    module.loader_from("integer", Operand::Input(check.input), dtype, from);
+    module.loader_by("integer", Operand::Input(check.input), dtype, -(from as i64));
     let (status, integers) = (module.bind(Operand::Status), module.bind(Operand::Input(check.input)));
     // What another piece has found is not among the integers of this one.
     module.add(&format!(
