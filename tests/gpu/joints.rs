@@ -86,11 +86,14 @@ impl Updates {
     }
 }
 
-/// Dispatches of a run.
+/// Dispatches of a run, each of which has workgroups.
 fn dispatches(plan: &Plan) -> usize {
     let numbers = plan.describe();
     let of = |line: &str| line.split_once(" ×")?.1.split_once(' ')?.0.parse::<usize>().ok();
-    numbers.lines().filter_map(of).sum()
+    let told = numbers.lines().filter_map(of).sum();
+    let workgroups: Vec<usize> = plan.steps().into_iter().flat_map(|step| step.chunks).collect();
+    assert!(workgroups.len() == told && !workgroups.contains(&0), "{workgroups:?}\n{numbers}");
+    told
 }
 
 type Make = fn(&mut Updates, &[usize], NodeId);

@@ -16,6 +16,7 @@ use crate::schedule::memory::{self, Arenas, Lifetime};
 use crate::schedule::prelude::Values;
 use crate::schedule::{Constants, Liveness, Prelude, Schedule, Step, liveness};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// The memory that a place is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +57,13 @@ pub(super) struct Placed {
     pub groups: [u32; 2],
     /// Its number in the program.
     pub number: usize,
+}
+
+impl Placed {
+    /// Its workgroups.
+    pub fn workgroups(&self) -> usize {
+        self.groups.iter().map(|&n| n as usize).product()
+    }
 }
 
 /// A step with its places.
@@ -104,6 +112,8 @@ fn in_a_row(bytes: impl Iterator<Item = usize>) -> (Vec<usize>, usize) {
 struct Numbers {
     checks: usize,
     dispatches: usize,
+    /// Bytes of their texts.
+    text_bytes: usize,
 }
 
 /// Where the values of some steps lie.
@@ -269,6 +279,8 @@ impl Placement {
             }
         };
         let facts = ProgramFacts {
+            code_bytes: placer.numbers.text_bytes,
+            submissions: submissions(device, &steps),
             arena_bytes: arenas.iter().sum(),
             live_bound,
             prepared_bytes: values.bytes(),
@@ -277,6 +289,34 @@ impl Placement {
         };
         let rewritten = placer.rewritten;
         Ok(Placement { prelude: before, steps, values, prepared_bytes, arenas, rewritten, literals, facts })
+    }
+}
+
+/// How many submissions a run of `steps` is cut into.
+fn submissions(device: &Device, steps: &[GpuStep]) -> usize {
+    let mut load = Load::default();
+    let mut count = 1;
+    for step in steps {
+        count += usize::from(load.begins(device, step));
+        if step.host.is_some() {
+            count += 1;
+            load = Load::default();
+        }
+    }
+    count
+}
+
+/// How long the device will be at work on some steps, roughly.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Load(Option<Duration>);
+
+impl Load {
+    /// Adds a step: behind the others, or where that would be too long in a submission of its own, which is then said.
+    pub fn begins(&mut self, device: &Device, step: &GpuStep) -> bool {
+        let own = device.estimate(step.facts.flops, step.facts.bytes);
+        let is_full = self.0.is_some_and(|time| time + own > device.budget);
+        self.0 = Some(if is_full { own } else { self.0.unwrap_or_default() + own });
+        is_full
     }
 }
 
@@ -341,6 +381,7 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, own: O
         let pipeline = device.pipeline(kernels.name, &dispatch.text, bindings.len())?;
         dispatches.push(Placed { pipeline, bindings, groups: dispatch.groups, number: places.numbers.dispatches });
         places.numbers.dispatches += 1;
+        places.numbers.text_bytes += dispatch.text.len();
     }
     let memory = |place: &Place| match place.home {
         Home::Output(_) => Memory::Output,
@@ -358,6 +399,7 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, own: O
         when,
         flops: step.flops,
         bytes,
+        chunks: dispatches.iter().map(Placed::workgroups).collect(),
         packed_bytes: 0,
     };
     let host = kernels.host.map(|op| HostStep { op, inputs, output: outputs[0] });

@@ -86,21 +86,22 @@ fn with_rows(shape: &Shape, rows: usize) -> Shape {
     Shape::from(&extents[..])
 }
 
-/// The operands of `region`, which are the step's inputs from `first` on, as far as a row reads them apart from others.
-fn operands(region: &Region, first: usize) -> Vec<Rows> {
-    let inner = |strides: &[usize]| elements(&strides[1..], &region.shape[1..]);
+/// The operands of `region`, which are the step's inputs from `first` on, as far as `together` of its rows, which count as one,
+/// read them apart from others.
+fn operands(region: &Region, first: usize, together: usize) -> Vec<Rows> {
+    let shape = with_rows(&region.shape, together);
     let rows = region.operands.iter().enumerate().filter(|(_, o)| o.strides[0] > 0);
     rows.map(|(k, o)| Rows {
         operand: Operand::Input(first + k),
-        step: o.strides[0] * o.dtype.size(),
-        first: inner(&o.strides) * o.dtype.size(),
+        step: o.strides[0] * together * o.dtype.size(),
+        first: elements(&o.strides, &shape) * o.dtype.size(),
     })
     .collect()
 }
 
-/// What `region` stores.
-fn stores(region: &Region) -> impl Iterator<Item = Rows> + '_ {
-    let row: usize = region.shape[1..].iter().product();
+/// What `region` stores, of which `together` rows count as one.
+fn stores(region: &Region, together: usize) -> impl Iterator<Item = Rows> + '_ {
+    let row = together * region.shape[1..].iter().product::<usize>();
     let stores = region.stores.iter().enumerate();
     stores.map(move |(k, store)| Rows::packed(Operand::Output(k), row * store.1.size()))
 }
@@ -115,8 +116,8 @@ pub fn of_region(region: &Region, limit: usize) -> Option<Vec<(Region, Windows)>
         return None;
     }
     let region = &merged(region);
-    let mut rows = operands(region, 0);
-    rows.extend(stores(region));
+    let mut rows = operands(region, 0, 1);
+    rows.extend(stores(region, 1));
     if !sums_rows(region) {
         let kept = (1..region.shape.rank()).filter(|axis| !region.reduce_axes.contains(axis));
         let kept: usize = kept.map(|axis| region.shape[axis]).product();
@@ -187,39 +188,72 @@ fn fits(g: &Graph, group: &Group, limit: usize) -> bool {
     group.inputs.iter().chain(&group.outputs).all(|&id| g.fact(id).bytes() <= limit)
 }
 
-/// The rows of the inputs of an op for which `is_cut` says so, with those of its prologue; `None` where that is not read
-/// by rows.
-fn input_rows(group: &Group, task: &Task, count: usize, is_cut: &[bool]) -> Option<Vec<Rows>> {
-    let mut rows = Vec::new();
-    for (k, fact) in task.inputs.iter().enumerate().filter(|(k, _)| is_cut[*k]) {
-        // What a prologue reads may have another type than what it makes.
-        let dtype = if k == 0 { group.prologue.as_ref().map_or(fact.dtype, Region::anchor_dtype) } else { fact.dtype };
-        rows.push(Rows::packed(Operand::Input(k), fact.shape.len() / count * dtype.size()));
-    }
-    if let Some(prologue) = &group.prologue {
-        if !is_cut[0] || prologue.shape != task.inputs[0].shape {
-            return None;
-        }
-        rows.extend(operands(prologue, task.inputs.len()));
-    }
-    Some(rows)
-}
-
 /// The number of the first input of the region behind an op.
 fn lead(group: &Group, task: &Task) -> usize {
     task.inputs.len() + group.prologue.as_ref().map_or(0, |prologue| prologue.operands.len())
 }
 
-/// A group with the inputs of its op, of which those that `is_cut` names have rows `range` alone.
-fn part_of(group: &Group, task: &Task, is_cut: &[bool], rows: &[Rows], range: &Range<usize>) -> Part {
-    let fact = |fact: &Fact| Fact { shape: with_rows(&fact.shape, range.len()), ..fact.clone() };
-    let prologue = group.prologue.as_ref();
-    let prologue = prologue.map(|p| Region { shape: with_rows(&p.shape, range.len()), ..p.clone() });
-    Part {
-        group: Group { prologue, ..group.clone() },
-        inputs: task.inputs.iter().zip(is_cut).map(|(f, &cut)| if cut { fact(f) } else { f.clone() }).collect(),
-        output: task.output.clone(),
-        windows: rows.iter().map(|r| (r.operand, r.window(range))).collect(),
+/// How an op is cut. What is attached has the op's elements in their order, and may have another shape: `count` rows are as
+/// many as all of them have, each of which is several of some.
+struct Cut<'a> {
+    group: Group,
+    task: &'a Task<'a>,
+    /// Which inputs are cut.
+    is_cut: Vec<bool>,
+    count: usize,
+    rows: Vec<Rows>,
+}
+
+impl<'a> Cut<'a> {
+    /// The cut of `rows` rows of the inputs that `is_cut` names, with the prologue; `None` where that is not read by rows.
+    fn new(group: &Group, task: &'a Task<'a>, rows: usize, is_cut: Vec<bool>) -> Option<Self> {
+        let group = Group {
+            prologue: group.prologue.as_ref().map(merged),
+            region: group.region.as_ref().map(merged),
+            ..group.clone()
+        };
+        let attached = group.prologue.iter().chain(&group.region).map(|region| region.shape.first().copied());
+        let extents = attached.chain([Some(rows)]).collect::<Option<Vec<usize>>>()?;
+        let count = extents.iter().copied().min().filter(|&count| count > 1)?;
+        if extents.iter().any(|rows| !rows.is_multiple_of(count)) {
+            return None;
+        }
+        let mut cut = Cut { group, task, is_cut, count, rows: Vec::new() };
+        for (k, fact) in task.inputs.iter().enumerate().filter(|(k, _)| cut.is_cut[*k]) {
+            // What a prologue reads may have another type than what it makes.
+            let prologue = cut.group.prologue.as_ref().filter(|_| k == 0);
+            let dtype = prologue.map_or(fact.dtype, Region::anchor_dtype);
+            cut.rows.push(Rows::packed(Operand::Input(k), fact.shape.len() / count * dtype.size()));
+        }
+        if let Some(prologue) = &cut.group.prologue {
+            if !cut.is_cut[0] || prologue.shape.len() != task.inputs[0].shape.len() {
+                return None;
+            }
+            cut.rows.extend(operands(prologue, task.inputs.len(), prologue.shape[0] / count));
+        }
+        Some(cut)
+    }
+
+    /// `shape` with those of its rows that are rows `range` of the cut.
+    fn rows_of(&self, shape: &Shape, range: &Range<usize>) -> Shape {
+        with_rows(shape, range.len() * (shape[0] / self.count))
+    }
+
+    /// The op on rows `range`; its output is that of the whole.
+    fn part(&self, range: &Range<usize>) -> Part {
+        let fact = |(fact, &is_cut): (&Fact, &bool)| match is_cut {
+            true => Fact { shape: self.rows_of(&fact.shape, range), ..fact.clone() },
+            false => fact.clone(),
+        };
+        let region = |region: &Region| Region { shape: self.rows_of(&region.shape, range), ..region.clone() };
+        let Group { prologue, region: behind, .. } = &self.group;
+        let (prologue, behind) = (prologue.as_ref().map(region), behind.as_ref().map(region));
+        Part {
+            group: Group { prologue, region: behind, ..self.group.clone() },
+            inputs: self.task.inputs.iter().zip(&self.is_cut).map(fact).collect(),
+            output: self.task.output.clone(),
+            windows: self.rows.iter().map(|r| (r.operand, r.window(range))).collect(),
+        }
     }
 }
 
@@ -229,27 +263,27 @@ pub fn of_group(g: &Graph, group: &Group, task: &Task, limit: usize) -> Option<V
     if fits(g, group, limit) {
         return None;
     }
-    let count = task.output.shape.first().copied().filter(|&count| count > 1)?;
     let is_cut: Vec<bool> = (0..task.inputs.len()).map(|k| is_by_rows(task, k)).collect();
     if !is_cut.contains(&true) {
         return None;
     }
-    let mut rows = input_rows(group, task, count, &is_cut)?;
-    match &group.region {
-        None => rows.push(Rows::packed(Operand::Output(0), task.output.bytes() / count)),
-        Some(region) if region.shape == task.output.shape => {
-            rows.extend(operands(region, lead(group, task)));
-            rows.extend(stores(region));
+    let mut cut = Cut::new(group, task, task.output.shape.first().copied()?, is_cut)?;
+    match &cut.group.region {
+        None => cut.rows.push(Rows::packed(Operand::Output(0), task.output.bytes() / cut.count)),
+        Some(region) if region.shape.len() == task.output.shape.len() => {
+            let together = region.shape[0] / cut.count;
+            let rows: Vec<Rows> =
+                operands(region, lead(group, task), together).into_iter().chain(stores(region, together)).collect();
+            cut.rows.extend(rows);
         }
         Some(_) => return None,
     }
     let part = |range: &Range<usize>| {
-        let mut part = part_of(group, task, &is_cut, &rows, range);
-        part.output.shape = with_rows(&task.output.shape, range.len());
-        part.group.region.iter_mut().for_each(|region| region.shape = part.output.shape.clone());
+        let mut part = cut.part(range);
+        part.output.shape = cut.rows_of(&task.output.shape, range);
         part
     };
-    let parts: Vec<Part> = parts(count, &rows, limit)?.iter().map(part).collect();
+    let parts: Vec<Part> = parts(cut.count, &cut.rows, limit)?.iter().map(part).collect();
     // The op has no attribute that says how many rows there are.
     let same = |part: &Part| task.op.def().infer(&part.inputs).is_ok_and(|fact| fact == part.output);
     parts.iter().all(same).then_some(parts)
@@ -262,16 +296,15 @@ pub fn of_sum(g: &Graph, group: &Group, task: &Task, limit: usize) -> Option<Vec
     if fits(g, group, limit) || !task.output.dtype.is_float() || !def.sums_rows(task.inputs) {
         return None;
     }
-    let count = task.inputs.first()?.shape.first().copied().filter(|&count| count > 1)?;
-    let is_cut = vec![true; task.inputs.len()];
-    let rows = input_rows(group, task, count, &is_cut)?;
+    let rows = task.inputs.first()?.shape.first().copied()?;
+    let alone = Group { region: None, ..group.clone() };
+    let cut = Cut::new(&alone, task, rows, vec![true; task.inputs.len()])?;
     let part = |range: &Range<usize>| {
-        let mut part = part_of(group, task, &is_cut, &rows, range);
+        let mut part = cut.part(range);
         part.output.dtype = DType::F32;
-        part.group.region = None;
         part
     };
-    let parts: Vec<Part> = parts(count, &rows, limit)?.iter().map(part).collect();
+    let parts: Vec<Part> = parts(cut.count, &cut.rows, limit)?.iter().map(part).collect();
     let same = |part: &Part| def.infer(&part.inputs).is_ok_and(|fact| fact.shape == part.output.shape);
     parts.iter().all(same).then_some(parts)
 }
@@ -303,7 +336,7 @@ pub fn of_elements(g: &Graph, group: &Group, task: &Task, limit: usize) -> Optio
         ..Region::default()
     };
     let region = group.region.clone().unwrap_or_else(own);
-    if region.shape != task.output.shape || region.shape.is_empty() {
+    if region.shape.len() != task.output.shape.len() || region.shape.is_empty() {
         return None;
     }
     let whole = |k: usize| g.fact(group.inputs[k]).bytes() <= limit;
@@ -316,9 +349,13 @@ pub fn of_elements(g: &Graph, group: &Group, task: &Task, limit: usize) -> Optio
     if !(task.inputs.len()..lead).all(whole) {
         return None;
     }
-    let region = if read.iter().all(Option::is_none) { merged(&region) } else { region };
-    let mut rows = operands(&region, lead);
-    rows.extend(stores(&region));
+    let region = match read.iter().all(Option::is_none) {
+        true => merged(&region),
+        false if region.shape == task.output.shape => region,
+        false => return None,
+    };
+    let mut rows = operands(&region, lead, 1);
+    rows.extend(stores(&region, 1));
     let inner: usize = region.shape[1..].iter().product();
     let piece = |range: &Range<usize>| {
         let mut windows: Windows = rows.iter().map(|r| (r.operand, r.window(range))).collect();
