@@ -150,7 +150,13 @@ def fitting(name: str, kind: str, tiny: bool) -> Counts:
 
 
 def line(counts: Counts) -> str:
-    mib = [counts.read_bytes, counts.written_bytes, counts.arena_bytes, counts.once_bytes, counts.weight_bytes]
+    mib = [
+        counts.read_bytes,
+        counts.written_bytes,
+        counts.arena_bytes,
+        counts.once_bytes,
+        counts.weight_bytes,
+    ]
     cells = [
         f"{counts.net} {counts.kind}",
         f"{counts.batch}",
