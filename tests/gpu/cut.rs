@@ -255,7 +255,8 @@ fn ops_that_move_or_make_elements_are_cut_and_give_the_same_bits() {
         let [before, after, inner] = [before, [3, 1], inner].map(|counts| counts.as_slice().into());
         Op::from(Pad { before, after, inner, value: Real::new(value) })
     };
-    let cases: Vec<(&str, (Vec<&[usize]>, Op))> = vec![
+    type Case<'a> = (&'a str, (Vec<&'a [usize]>, Op));
+    let cases: Vec<Case> = vec![
         ("some rows", (vec![&[800, 7]], slice([250, 1], [540, 5], [1, 1]))),
         ("rows from behind", (vec![&[800, 7]], slice([798, 0], [390, 7], [-2, 1]))),
         ("rows far behind", (vec![large], pad([500, 0], [0, 0], 2.0))),
