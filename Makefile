@@ -69,7 +69,9 @@ test-gpu:
 		[ "$(GPU_REQUIRED)" = 0 ]; \
 	else \
 		NODEVICE_SELECT=1 CNNRS_ADAPTER=$(GPU_ADAPTER) CNNRS_DEVICE=gpu \
-			cargo test --test gpu --test gpu_kernels --test ops --test plans --test random_graphs --test lazy --test batches; \
+			cargo test --test gpu --test gpu_kernels --test ops --test plans --test random_graphs --test lazy --test batches \
+		&& NODEVICE_SELECT=1 CNNRS_ADAPTER=$(GPU_ADAPTER) CNNRS_DEVICE=gpu \
+			CNNRS_GPU_BINDING_BYTES=10496 CNNRS_RANDOM_GRAPHS=20 cargo test --test random_graphs plans_agree; \
 	fi
 
 # Tests of a file run in one process, one behind the other. Most of their time is Python's, on one core.

@@ -4,7 +4,7 @@
 
 Any adapter will do, also one that computes on the processor (CNNRS_ADAPTER=software): plans depend on an
 adapter's limits, not on its speed. A batch that exceeds the largest tensor that the adapter binds is halved
-until it fits. A byte counts each time that a step stores it; what steps read, the engine does not tell.
+until it fits. A byte counts each time that a step stores it, and once for each step that reads it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from cnnrs.training.runner import StepRunner
 # One step in the text of a plan: its kernel and the number of its dispatches.
 STEP = re.compile(r"(\S+) ×(\d+)  ")
 ONCE = "-- above: once"
+COMMIT = "-- commit --"
 COLUMNS = (
-    *("batch", "steps", "dispatches", "dispatches once", "GFLOP"),
-    *("written", "arena", "made once", "weights and state", "FLOP per byte written"),
+    *("batch", "steps", "dispatches", "of the commit", "once", "workgroups", "submissions", "GFLOP"),
+    *("read", "written", "arena", "made once", "weights and state", "FLOP per byte"),
 )
 
 
@@ -45,8 +46,12 @@ class Counts:
         batch: Images of a batch.
         steps: Steps of a run; some share a dispatch, others have several.
         dispatches: Dispatches of a run.
+        commit_dispatches: Those of them that overwrite variables.
         once_dispatches: Dispatches that run once for many runs.
+        workgroups: Workgroups of a run's dispatches.
+        submissions: Submissions of a run, by the rates that are assumed of the adapter.
         flops: Floating-point operations (a multiply-add counts 2).
+        read_bytes: Bytes of the values that steps read.
         written_bytes: Bytes of what steps store for others.
         arena_bytes: Bytes of the intermediates of a run.
         once_bytes: Bytes of what is made once for many runs.
@@ -59,13 +64,23 @@ class Counts:
     batch: int
     steps: int
     dispatches: int
+    commit_dispatches: int
     once_dispatches: int
+    workgroups: int
+    submissions: int
     flops: int
+    read_bytes: int
     written_bytes: int
     arena_bytes: int
     once_bytes: int
     weight_bytes: int
     kernels: dict[str, int]
+
+
+def committed(described: str) -> int:
+    """Dispatches that overwrite variables."""
+    found = [STEP.match(line) for line in described.partition(COMMIT)[2].splitlines()]
+    return sum(int(match[2]) for match in found if match)
 
 
 def dispatches_of(described: str) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
@@ -94,7 +109,9 @@ def count(name: str, kind: str, batch: int, net: gpu_rows.Net) -> Counts:
     samples = ArrayData(x, y, None, None).samples
     function = StepRunner(model, "train" if trains else "predict").recorded(samples).function
     told = function.explain()
-    once, every = dispatches_of(function.describe())
+    described = function.describe()
+    once, every = dispatches_of(described)
+    in_run = [step for step in told["steps"] if step["when"] != "once"]
     kernels: dict[str, int] = {}
     for kernel, number in every:
         kernels[kernel] = kernels.get(kernel, 0) + number
@@ -105,8 +122,12 @@ def count(name: str, kind: str, batch: int, net: gpu_rows.Net) -> Counts:
         batch=batch,
         steps=len(every),
         dispatches=sum(number for _, number in every),
+        commit_dispatches=committed(described),
         once_dispatches=sum(number for _, number in once),
+        workgroups=sum(sum(step["chunks"]) for step in in_run),
+        submissions=told["submissions"],
         flops=told["flops"],
+        read_bytes=sum(step["read_bytes"] for step in in_run),
         written_bytes=written(told),
         arena_bytes=told["arena_bytes"],
         once_bytes=told["once_bytes"],
@@ -129,16 +150,25 @@ def fitting(name: str, kind: str, tiny: bool) -> Counts:
 
 
 def line(counts: Counts) -> str:
-    mib = [counts.written_bytes, counts.arena_bytes, counts.once_bytes, counts.weight_bytes]
+    mib = [
+        counts.read_bytes,
+        counts.written_bytes,
+        counts.arena_bytes,
+        counts.once_bytes,
+        counts.weight_bytes,
+    ]
     cells = [
         f"{counts.net} {counts.kind}",
         f"{counts.batch}",
         f"{counts.steps}",
         f"{counts.dispatches}",
+        f"{counts.commit_dispatches}",
         f"{counts.once_dispatches}",
+        f"{counts.workgroups}",
+        f"{counts.submissions}",
         f"{counts.flops * 1e-9:.1f}",
         *(f"{size / 2**20:.1f}" for size in mib),
-        f"{counts.flops / counts.written_bytes:.1f}",
+        f"{counts.flops / (counts.read_bytes + counts.written_bytes):.1f}",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -203,6 +203,10 @@ pub struct ProgramFacts {
     pub prepared_bytes: usize,
     /// Bytes of literals.
     pub constant_bytes: usize,
+    /// Bytes of code that was written for it alone, roughly.
+    pub code_bytes: usize,
+    /// How many times a run hands work to a device that has a queue.
+    pub submissions: usize,
     /// Floating-point operations of one run (a multiply-add counts 2).
     pub flops: u64,
 }
@@ -275,6 +279,8 @@ pub struct StepFacts {
     pub flops: u64,
     /// Bytes of its inputs and outputs, each counted once.
     pub bytes: u64,
+    /// Units that may run side by side, of each of its parts in order: tasks of a phase, workgroups of a dispatch.
+    pub chunks: Vec<usize>,
     /// Bytes that it brings into the layout of a kernel, once for many runs.
     pub packed_bytes: usize,
 }

@@ -122,6 +122,11 @@ pub trait OpDef: Debug + Send + Sync {
         Reads::All
     }
 
+    /// Whether the result is the sum of what the op makes of parts of its inputs, all of which are cut along axis 0.
+    fn sums_rows(&self, _inputs: &[Fact]) -> bool {
+        false
+    }
+
     /// Floating-point operations of one run (a multiply-add counts 2).
     fn flops(&self, _inputs: &[Fact], output: &Fact) -> u64 {
         output.shape.len() as u64

@@ -68,7 +68,7 @@ pub(crate) fn cached_plan(graph: Arc<Graph>, options: &PlanOptions) -> Result<Ar
     }
     let plan = Arc::new(Plan::compile(&lookup.0, &lookup.1)?);
     COMPILED.set(Some(lookup.0.clone()));
-    let bytes = lookup.0.nodes().len() * PLAN_BYTES_PER_NODE + plan.constant_bytes();
+    let bytes = lookup.0.nodes().len() * PLAN_BYTES_PER_NODE + plan.held_bytes();
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     let used = cache.clock;
     cache.bytes += bytes;

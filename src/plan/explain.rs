@@ -29,6 +29,8 @@ pub struct Explanation {
     pub once_bytes: usize,
     /// Floating-point operations of a run (a multiply-add counts 2), without what is made once.
     pub flops: u64,
+    /// How many times a run hands work to a device that has a queue.
+    pub submissions: usize,
 }
 
 /// What became of the operations of one origin.
@@ -119,6 +121,10 @@ pub struct StepRow {
     pub origins: Vec<Arc<str>>,
     /// Its floating-point operations.
     pub flops: u64,
+    /// Bytes of the values that it reads.
+    pub read_bytes: usize,
+    /// Units that may run side by side, of each of its parts in order: tasks of a phase, workgroups of a dispatch.
+    pub chunks: Vec<usize>,
     /// Bytes that it brings into the layout of a kernel.
     pub packed_bytes: usize,
 }
@@ -232,6 +238,7 @@ impl<'a> Teller<'a> {
             passes: self.context.log().map(|log| log.runs().to_vec()).unwrap_or_default(),
             arena_bytes: plan.peak_bytes() - plan.prepared_bytes(),
             once_bytes: plan.prepared_bytes(),
+            submissions: plan.submissions(),
             flops: plan.flops(),
         })
     }
@@ -296,7 +303,10 @@ impl<'a> Teller<'a> {
                 self.moved(index, step, &mut origins);
             }
             let StepFacts { kernel, flops, packed_bytes, .. } = *step;
-            self.steps.push(StepRow { kernel, when, number, origins, flops, packed_bytes });
+            let read: HashSet<NodeId> = step.reads.iter().copied().collect();
+            let read_bytes = read.into_iter().map(|id| self.g.fact(id).bytes()).sum();
+            let chunks = step.chunks.clone();
+            self.steps.push(StepRow { kernel, when, number, origins, flops, read_bytes, chunks, packed_bytes });
         }
     }
 
@@ -547,6 +557,8 @@ mod tests {
         assert!(conv[0].step == bn[0].step && bn[0].step == relu[0].step, "{e:#?}");
         assert!(conv[0].stores.is_empty() && bn[0].stores.is_empty());
         assert_eq!((relu[0].stores[0].bytes, relu[0].stores[0].memory), (1152, Memory::Output));
+        let step = &e.steps[conv[0].step];
+        assert!(step.read_bytes >= 1152 && step.chunks.iter().sum::<usize>() > 0, "{step:?}");
         assert!(e.steps[conv[0].step].kernel.starts_with("conv"), "{e:#?}");
         assert_eq!(*e.steps[conv[0].step].origins[0], *"net/conv");
         let folded = |note: &&Note| note.pass == "fold_bn" && note.own && matches!(note.outcome, Outcome::Done(_));

@@ -194,6 +194,16 @@ impl Plan {
         self.facts.constant_bytes
     }
 
+    /// Bytes that the plan holds as long as it lives: its constants, and its code as far as that is its own.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.facts.constant_bytes + self.facts.code_bytes
+    }
+
+    /// How many times a run hands work to a device that has a queue; none on the CPU.
+    pub fn submissions(&self) -> usize {
+        self.facts.submissions
+    }
+
     /// Floating-point operations of one run (a multiply-add counts 2).
     pub fn flops(&self) -> u64 {
         self.facts.flops

@@ -35,6 +35,7 @@ pub fn to_python<'py>(py: Python<'py>, explanation: &Explanation) -> PyResult<Bo
     all.set_item("arena_bytes", explanation.arena_bytes)?;
     all.set_item("once_bytes", explanation.once_bytes)?;
     all.set_item("flops", explanation.flops)?;
+    all.set_item("submissions", explanation.submissions)?;
     Ok(all)
 }
 
@@ -105,6 +106,8 @@ fn step<'py>(py: Python<'py>, step: &StepRow) -> PyResult<Bound<'py, PyDict>> {
     item.set_item("number", step.number)?;
     item.set_item("origins", names(py, &step.origins)?)?;
     item.set_item("flops", step.flops)?;
+    item.set_item("read_bytes", step.read_bytes)?;
+    item.set_item("chunks", &step.chunks)?;
     item.set_item("packed_bytes", step.packed_bytes)?;
     Ok(item)
 }

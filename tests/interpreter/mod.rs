@@ -178,6 +178,8 @@ impl Program for Interpreted {
             live_bound: memory::live_bound(&lifetimes),
             prepared_bytes: self.values.bytes(),
             constant_bytes: 0,
+            code_bytes: 0,
+            submissions: 0,
             flops: self.schedule.flops,
         }
     }
@@ -194,6 +196,7 @@ impl Program for Interpreted {
                 when: if is_prelude { When::Once } else { When::Run },
                 flops: step.flops,
                 bytes: 0,
+                chunks: vec![1],
                 packed_bytes: 0,
             }
         };

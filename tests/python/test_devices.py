@@ -148,6 +148,22 @@ def test_an_unchanged_script_trains_on_the_gpu_as_on_the_cpu():
 
 
 @needs_software
+def test_training_goes_on_where_activations_are_larger_than_a_binding():
+    # A batch of the first convolution's output has 900 KB; eight images, which begin where bindings may, have 150.
+    limited = {"CNNRS_GPU_BINDING_BYTES": "262144"}
+    runs = [{"CNNRS_DEVICE": "cpu"}, {"CNNRS_DEVICE": "gpu"}, {"CNNRS_DEVICE": "gpu", **limited}]
+    results = []
+    for variables in runs:
+        _, losses, logits = run_apart(TRAINING, **SOFTWARE, **variables).split("\n")
+        results.append(([float(v) for v in losses.split()], [float(v) for v in logits.split()]))
+    (cpu_losses, cpu_logits), (whole, _), (cut, cut_logits) = results
+    assert cpu_losses[2] < cpu_losses[0]
+    assert cut == pytest.approx(cpu_losses, rel=5e-3) and cut == pytest.approx(whole, rel=5e-3)
+    assert cut != whole  # sums over the batch were cut: they round in another order
+    assert cut_logits == pytest.approx(cpu_logits, rel=0.05, abs=0.05)
+
+
+@needs_software
 def test_models_and_tensors_go_from_device_to_device():
     program = """
         import numpy as np

@@ -268,6 +268,10 @@ def test_counts_are_those_of_what_runs():
             steps = gpu_cnnrs_worker.steps_of(table)
             assert (counts.steps, counts.dispatches) == (len(steps), sum(len(s["groups"]) for s in steps))
             assert counts.dispatches == sum(counts.kernels.values())
+            assert counts.workgroups == sum(sum(s["groups"]) for s in steps)
+            assert counts.submissions >= 1 and (counts.commit_dispatches > 0) == (kind == "train")
+            # Every step reads what it computes of, weights among it.
+            assert counts.read_bytes > 4 * 61706
         # Weights, two moments of each, three numbers of the optimizer and what Adam counts by.
         weights = 61706
         assert 12 * weights <= counts.weight_bytes < 12 * weights + 64, counts

@@ -91,6 +91,21 @@ fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
     }
 }
 
+/// What kernels need of every device: invocations and bytes of shared memory of a workgroup, as reductions have them, and
+/// tensors that a kernel binds.
+const NEEDED: [(&str, usize); 3] = [
+    ("invocations of a workgroup", 256),
+    ("bytes of shared memory of a workgroup", 4096),
+    ("tensors of one kernel", 8),
+];
+
+/// What an adapter has too little of to run kernels, in words.
+pub(super) fn lacking(facts: &AdapterFacts) -> Option<String> {
+    let has = [facts.caps.invocations, facts.caps.shared_bytes, facts.bindings];
+    let (has, (what, needed)) = has.into_iter().zip(NEEDED).find(|(has, (_, needed))| has < needed)?;
+    Some(format!("has {has} {what}, and kernels need {needed}"))
+}
+
 /// What a device is opened with to multiply cooperative matrices.
 pub(super) const MATRIX_FEATURES: wgpu::Features =
     wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SUBGROUP).union(wgpu::Features::SHADER_F16);
@@ -248,6 +263,16 @@ mod tests {
         assert_eq!(fragment_of(&both, 64), Some(Fragment { size: 16, lanes: 32 }));
         assert_eq!(fragment_of(&[of([16, 8, 16], F16, F32), of([16; 3], F16, F16)], 32), None);
         assert_eq!(fragment_of(&[], 8), None);
+    }
+
+    #[test]
+    fn what_an_adapter_lacks_is_named() {
+        let (facts, ()) = adapter("Some Phone", Kind::Integrated);
+        assert_eq!(lacking(&facts), None);
+        let few = AdapterFacts { caps: Caps { invocations: 128, ..facts.caps }, ..facts.clone() };
+        assert_eq!(lacking(&few).unwrap(), "has 128 invocations of a workgroup, and kernels need 256");
+        let few = AdapterFacts { bindings: 4, ..facts };
+        assert_eq!(lacking(&few).unwrap(), "has 4 tensors of one kernel, and kernels need 8");
     }
 
     #[test]

@@ -190,6 +190,11 @@ impl Speed {
 }
 
 impl Caps {
+    /// The most bytes of one binding, as far as the host counts.
+    pub fn binding_bytes(&self) -> usize {
+        usize::try_from(self.tensor_bytes).unwrap_or(usize::MAX)
+    }
+
     /// The vendor of this number in the lists of PCI and of Vulkan.
     pub fn vendor(number: u32, is_software: bool) -> Vendor {
         match number {

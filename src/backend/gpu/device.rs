@@ -4,7 +4,7 @@ use super::adapter::{self, AdapterFacts, Kind};
 use super::exec::stream::Stream;
 use super::memory::Pool;
 use super::selftest::Verdict;
-use super::settings::{arena_limit, binding_limit, memory_limit, submission_time};
+use super::settings::{arena_limit, binding_limit, bindings_limit, memory_limit, submission_time};
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -35,17 +35,53 @@ pub struct Device {
     pub(super) stream: Mutex<Stream>,
     /// The most bytes of one arena: of one buffer.
     pub(super) arena_limit: u64,
+    /// The most tensors of a dispatch that several steps share.
+    pub(super) shared_bindings: usize,
     /// How long the device may be at work on one submission, roughly: systems reset it where a display would stand still.
     pub(super) budget: Duration,
     /// What is known of its kernels.
     verdict: OnceLock<Verdict>,
     lost: Arc<OnceLock<String>>,
     faults: Arc<Mutex<Vec<String>>>,
-    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    pipelines: Mutex<Pipelines>,
     layouts: Mutex<HashMap<usize, Layouts>>,
     /// Of the thread that waits for the device and tells all others what is done: two at once are too many for wgpu.
     waiting: Mutex<()>,
     process: u32,
+}
+
+/// Bytes of the texts of which compiled modules are kept. What a program uses lives as long as that.
+const MOST_TEXT: usize = 16 << 20;
+
+/// Modules that were compiled, by their text.
+#[derive(Default)]
+struct Pipelines {
+    /// With when each was asked for last.
+    made: HashMap<String, (wgpu::ComputePipeline, u64)>,
+    clock: u64,
+    bytes: usize,
+}
+
+impl Pipelines {
+    fn get(&mut self, text: &str) -> Option<wgpu::ComputePipeline> {
+        self.clock += 1;
+        let (pipeline, used) = self.made.get_mut(text)?;
+        *used = self.clock;
+        Some(pipeline.clone())
+    }
+
+    /// Keeps a pipeline; drops those asked for longest ago until the others have `most` bytes of text.
+    fn insert(&mut self, text: &str, pipeline: wgpu::ComputePipeline, most: usize) {
+        if self.made.insert(text.to_owned(), (pipeline, self.clock)).is_none() {
+            self.bytes += text.len();
+        }
+        while self.bytes > most && self.made.len() > 1 {
+            let oldest = self.made.iter().min_by_key(|(_, (_, used))| used).map(|(text, _)| text.clone());
+            let Some(oldest) = oldest else { return };
+            self.bytes -= oldest.len();
+            self.made.remove(&oldest);
+        }
+    }
 }
 
 /// The layouts of kernels with some number of bindings.
@@ -94,7 +130,7 @@ pub fn lose(number: usize) {
 /// Forgets kernels that were compiled, of which programs keep theirs, and gives memory back that nobody uses.
 pub fn release() {
     for device in locked(&OPEN).values() {
-        locked(&device.pipelines).clear();
+        *locked(&device.pipelines) = Pipelines::default();
         locked(&device.stream).release();
         locked(&device.pool).clear();
     }
@@ -118,6 +154,13 @@ pub fn lock() -> Box<dyn Any> {
 
 impl Device {
     fn open(number: usize, mut facts: AdapterFacts, adapter: &wgpu::Adapter, losses: u32) -> Result<Self> {
+        if let Some(lack) = adapter::lacking(&facts) {
+            return Err(Error::value(format!(
+                "device \"gpu:{number}\": {} {lack}; {} takes another adapter, and the device \"cpu\" needs none",
+                facts.name,
+                adapter::ADAPTER_VARIABLE
+            )));
+        }
         facts.tensor_bytes = binding_limit(facts.tensor_bytes)?;
         facts.caps.tensor_bytes = facts.tensor_bytes;
         let mut required_features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16);
@@ -142,6 +185,7 @@ impl Device {
         }
         let (device, queue) = opened
             .map_err(|e| Error::value(format!("device \"gpu:{number}\": {} can't be opened: {e}", facts.name)))?;
+        let shared_bindings = bindings_limit(facts.bindings)?;
         let (lost, faults) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
         let flag = lost.clone();
         device.set_device_lost_callback(move |reason, message| {
@@ -161,6 +205,7 @@ impl Device {
             memory_limit: AtomicU64::new(memory_limit()?),
             stream: Mutex::default(),
             arena_limit: arena_limit(adapter.limits().max_buffer_size)?,
+            shared_bindings,
             budget: submission_time()?,
             verdict: OnceLock::new(),
             lost,
@@ -245,7 +290,7 @@ impl Device {
     /// The error of something that failed: the loss of the device, if that is why.
     pub(super) fn failure(&self, kind: ErrorKind, what: impl std::fmt::Display) -> Error {
         // The word of a loss comes with a poll, which may be another thread's, and after what it makes fail.
-        for _ in 0..20 {
+        for _ in 0..200 {
             if let Ok(_alone) = self.waiting.try_lock() {
                 let _ = self.device.poll(wgpu::PollType::Poll);
             }
@@ -416,7 +461,7 @@ impl Device {
     /// `State` when the module is not valid, which a test holds of all kernels, or the driver refuses it.
     pub(super) fn pipeline(&self, name: &str, text: &str, bindings: usize) -> Result<wgpu::ComputePipeline> {
         if let Some(pipeline) = locked(&self.pipelines).get(text) {
-            return Ok(pipeline.clone());
+            return Ok(pipeline);
         }
         let layouts = self.layouts(bindings)?;
         let pipeline = self.guarded(&format!("kernel {name}"), || {
@@ -442,7 +487,7 @@ impl Device {
             })
         });
         let pipeline = pipeline.map_err(|e| Error::new(e.kind, format!("{e}\n{text}")))?;
-        locked(&self.pipelines).insert(text.to_owned(), pipeline.clone());
+        locked(&self.pipelines).insert(text, pipeline.clone(), MOST_TEXT);
         Ok(pipeline)
     }
 

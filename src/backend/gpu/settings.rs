@@ -10,6 +10,8 @@ pub const MEMORY_VARIABLE: &str = "CNNRS_GPU_MEMORY_BYTES";
 pub const ARENA_VARIABLE: &str = "CNNRS_GPU_ARENA_BYTES";
 /// The variable that bounds the bytes of one tensor that a dispatch binds, as a device's own limit does.
 pub const BINDING_VARIABLE: &str = "CNNRS_GPU_BINDING_BYTES";
+/// The variable that bounds how many tensors a dispatch binds that several steps share, as a device's own limit does.
+pub const BINDINGS_VARIABLE: &str = "CNNRS_GPU_BINDINGS";
 /// The variable that bounds how long one submission may take, in milliseconds.
 pub const SUBMISSION_VARIABLE: &str = "CNNRS_GPU_SUBMIT_MS";
 
@@ -48,6 +50,11 @@ pub(super) fn arena_limit(largest: u64) -> Result<u64> {
 /// The most bytes of one tensor that a dispatch binds, where the device binds at most `largest`.
 pub(super) fn binding_limit(largest: u64) -> Result<u64> {
     Ok(number(BINDING_VARIABLE, "a number of bytes")?.unwrap_or(largest).min(largest))
+}
+
+/// How many tensors a dispatch binds that several steps share, where the device binds at most `most`.
+pub(super) fn bindings_limit(most: usize) -> Result<usize> {
+    Ok(number(BINDINGS_VARIABLE, "a number of tensors")?.unwrap_or(most).min(most))
 }
 
 /// How long the device may be at work on one submission.

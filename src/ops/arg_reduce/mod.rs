@@ -1,6 +1,6 @@
 //! Where the largest or smallest element is.
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use super::{Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, RefArray, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -86,6 +86,14 @@ impl OpDef for ArgReduce {
             y.push(best as f64);
         }
         RefArray::from_shape_vec(&*output.shape, y).map_err(|e| Error::state(e.to_string()))
+    }
+
+    fn reads(&self, _: usize, inputs: &[Fact], _: &Fact) -> Reads {
+        let shape = &inputs[0].shape;
+        let Ok(axes) = shape.axes(self.axis.as_ref().map(std::slice::from_ref)) else { return Reads::All };
+        let kept = |axis: usize| (0..axis).filter(|a| self.keepdims || !axes.contains(a)).count();
+        let along = |axis| if axes.contains(&axis) { AxisReads::All } else { AxisReads::same(kept(axis)) };
+        Reads::Axes((0..shape.rank()).map(along).collect())
     }
 
     fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {

@@ -1,6 +1,6 @@
 //! The order of elements along an axis.
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use super::{Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, RefArray, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -84,6 +84,12 @@ impl OpDef for Argsort {
             }
         }
         RefArray::from_shape_vec(&*output.shape, y).map_err(|e| Error::state(e.to_string()))
+    }
+
+    fn reads(&self, _: usize, inputs: &[Fact], _: &Fact) -> Reads {
+        let Ok(axis) = inputs[0].shape.axis(self.axis) else { return Reads::All };
+        let along = |a: usize| if a == axis { AxisReads::All } else { AxisReads::same(a) };
+        Reads::Axes((0..inputs[0].shape.rank()).map(along).collect())
     }
 
     fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {

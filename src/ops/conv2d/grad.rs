@@ -128,6 +128,10 @@ impl OpDef for Conv2dFilterGrad {
         reference::filter_grad(self, inputs, facts, output)
     }
 
+    fn sums_rows(&self, _: &[Fact]) -> bool {
+        true
+    }
+
     fn flops(&self, inputs: &[Fact], output: &Fact) -> u64 {
         self.conv.flops(&inputs[1].shape, &output.shape)
     }

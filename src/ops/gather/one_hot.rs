@@ -4,7 +4,7 @@ use super::expect_index;
 use crate::dtype::DType;
 use crate::error::{BadData, Error, Integer, Result};
 use crate::graph::{Graph, NodeId};
-use crate::ops::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use crate::ops::{Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, RefArray, expect_inputs};
 use crate::shape::{Fact, Shape};
 
 /// A new last axis of `depth` that holds 1 at the index and 0 elsewhere.
@@ -57,6 +57,10 @@ impl OpDef for OneHot {
             }
         }
         RefArray::from_shape_vec(&*output.shape, y).map_err(|e| Error::state(e.to_string()))
+    }
+
+    fn reads(&self, _: usize, inputs: &[Fact], _: &Fact) -> Reads {
+        Reads::Axes((0..inputs[0].shape.rank()).map(AxisReads::same).collect())
     }
 
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {

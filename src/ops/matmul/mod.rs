@@ -163,6 +163,10 @@ impl OpDef for MatMul {
         Reads::Axes(lead.chain(last).collect())
     }
 
+    fn sums_rows(&self, inputs: &[Fact]) -> bool {
+        self.transpose_a && !self.transpose_b && inputs.iter().all(|fact| fact.shape.rank() == 2)
+    }
+
     fn flops(&self, inputs: &[Fact], output: &Fact) -> u64 {
         self.extents(&inputs[0].shape, &inputs[1].shape).map_or(0, |e| 2 * (output.shape.len() * e.k) as u64)
     }

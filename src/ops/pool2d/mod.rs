@@ -217,6 +217,10 @@ impl OpDef for Pool2dGrad {
         Ok(dx)
     }
 
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        Reads::Axes(vec![AxisReads::same(0), AxisReads::All, AxisReads::All, AxisReads::same(3)])
+    }
+
     fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {
         (inputs[1].shape.len() * self.pool.window.size[0] * self.pool.window.size[1]) as u64
     }

@@ -4,7 +4,7 @@ use super::{Pool2d, Pool2dGrad, PoolKind, first_greatest};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::window::Window;
-use crate::ops::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
+use crate::ops::{Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, RefArray, expect_float, expect_inputs};
 use crate::shape::Fact;
 
 /// From (x, u) of one shape: for each window the element of u at which x is greatest, the first in
@@ -49,6 +49,10 @@ impl OpDef for MaxPool2dPick {
             y[at.as_slice()] = first_greatest(inputs[0], inside).map_or(0.0, |b| inputs[1][b.as_slice()]);
         })?;
         Ok(y)
+    }
+
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        Reads::Axes(vec![AxisReads::same(0), AxisReads::All, AxisReads::All, AxisReads::same(3)])
     }
 
     fn flops(&self, _: &[Fact], output: &Fact) -> u64 {

@@ -124,6 +124,8 @@ impl Program for CpuProgram {
             live_bound: self.code.live_bound,
             prepared_bytes: self.values.bytes(),
             constant_bytes: self.constants.as_ref().map_or(0, |b| b.fact().bytes()),
+            code_bytes: 0,
+            submissions: 0,
             flops: self.flops,
         }
     }
@@ -192,6 +194,7 @@ fn facts(step: &CodeStep, when: When) -> StepFacts {
         when,
         flops: step.flops,
         bytes: step.bytes,
+        chunks: step.kernel.phases.iter().map(|phase| phase.chunks).collect(),
         packed_bytes: 0,
     }
 }

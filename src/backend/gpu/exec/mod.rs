@@ -2,6 +2,7 @@
 
 mod clock;
 mod host;
+mod joint;
 mod outcome;
 mod placement;
 pub mod program;

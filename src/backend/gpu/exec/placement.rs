@@ -1,12 +1,13 @@
 //! Where the values of a program lie, and the dispatches that work on them.
 
 use super::host::HostStep;
+use super::joint::{self, Limits, Member};
 use super::outcome::STATUS_BYTES;
 use crate::backend::device::{Memory, ProgramFacts, StepFacts, When};
 use crate::backend::gpu::device::{ALIGNMENT, Device};
-use crate::backend::gpu::lower::StepKernels;
 use crate::backend::gpu::lower::candidates::Check;
-use crate::backend::gpu::lower::shader::Operand;
+use crate::backend::gpu::lower::shader::{Dispatch, Operand};
+use crate::backend::gpu::lower::{StepKernels, joints};
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -15,9 +16,10 @@ use crate::schedule::memory::{self, Arenas, Lifetime};
 use crate::schedule::prelude::Values;
 use crate::schedule::{Constants, Liveness, Prelude, Schedule, Step, liveness};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// The memory that a place is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Home {
     /// That of an input's value.
     Input(usize),
@@ -31,6 +33,13 @@ pub(super) enum Home {
     Prepared,
     /// What steps say of bad data.
     Status,
+}
+
+impl Home {
+    /// Whether several tensors lie in it, each at a multiple of [`ALIGNMENT`].
+    pub fn is_shared(self) -> bool {
+        !matches!(self, Home::Input(_) | Home::Output(_))
+    }
 }
 
 /// A range of it.
@@ -50,6 +59,13 @@ pub(super) struct Placed {
     pub number: usize,
 }
 
+impl Placed {
+    /// Its workgroups.
+    pub fn workgroups(&self) -> usize {
+        self.groups.iter().map(|&n| n as usize).product()
+    }
+}
+
 /// A step with its places.
 pub(super) struct GpuStep {
     pub dispatches: Vec<Placed>,
@@ -67,6 +83,9 @@ pub(super) struct Placement {
     pub prepared_bytes: usize,
     /// Bytes of each arena.
     pub arenas: Vec<usize>,
+    /// Pairs (input, output) of variables that are read where they are written: there lies what the input is, if the output
+    /// does not take its memory.
+    pub rewritten: Vec<(usize, usize)>,
     /// What lies in the memory of literals.
     pub literals: Vec<u8>,
     pub facts: ProgramFacts,
@@ -93,6 +112,8 @@ fn in_a_row(bytes: impl Iterator<Item = usize>) -> (Vec<usize>, usize) {
 struct Numbers {
     checks: usize,
     dispatches: usize,
+    /// Bytes of their texts.
+    text_bytes: usize,
 }
 
 /// Where the values of some steps lie.
@@ -103,11 +124,31 @@ struct Places<'a> {
     prepared_of: &'a HashMap<NodeId, usize>,
     slot_of: HashMap<NodeId, usize>,
     places: Vec<(usize, usize)>,
+    in_place: &'a [Option<usize>],
+    rewritten: &'a mut Vec<(usize, usize)>,
     constants: &'a mut Constants,
     numbers: &'a mut Numbers,
 }
 
 impl Places<'_> {
+    /// Where a region that shares a dispatch reads and stores. What it rewrites is one tensor, so that it is bound once;
+    /// words of 8 and 16 bits are written in another form than that in which they are read.
+    fn of_member<'m>(&mut self, member: &'m joints::Member) -> Result<Member<'m>> {
+        let mut places = |ids: &[NodeId]| ids.iter().map(|&id| self.of(id)).collect::<Result<Vec<_>>>();
+        let (mut inputs, outputs) = (places(&member.inputs)?, places(&member.outputs)?);
+        for output in &outputs {
+            let Home::Output(k) = output.home else { continue };
+            let Some(i) = self.in_place[k].filter(|_| self.g.fact(self.g.outputs()[k]).dtype.size() == 4) else {
+                continue;
+            };
+            for input in inputs.iter_mut().filter(|input| input.home == Home::Input(i)) {
+                input.home = output.home;
+                self.rewritten.push((i, k));
+            }
+        }
+        Ok(Member { region: &member.region, inputs, outputs })
+    }
+
     fn of(&mut self, id: NodeId) -> Result<Place> {
         let node = self.g.node(id);
         let (home, offset) = match &node.op {
@@ -135,7 +176,7 @@ fn times(steps: &[Step<StepKernels>]) -> Vec<usize> {
     let mut times = Vec::with_capacity(steps.len());
     while times.len() < steps.len() {
         let now = times.last().map_or(0, |last| last + 1);
-        let together = steps[times.len()].code.joint.as_ref().map_or(1, |joint| joint.steps);
+        let together = steps[times.len()].code.joint.as_ref().map_or(1, |joint| joint.members.len());
         times.extend(std::iter::repeat_n(now, together));
     }
     times
@@ -150,6 +191,8 @@ struct Placer<'a> {
     device: &'a Device,
     prepared: Vec<usize>,
     prepared_of: &'a HashMap<NodeId, usize>,
+    in_place: Vec<Option<usize>>,
+    rewritten: Vec<(usize, usize)>,
     constants: Constants,
     numbers: Numbers,
 }
@@ -177,6 +220,8 @@ impl Placer<'_> {
             prepared_of: self.prepared_of,
             slot_of,
             places: places.into_iter().map(|(arena, offset)| (arena, scale(offset))).collect(),
+            in_place: &self.in_place,
+            rewritten: &mut self.rewritten,
             constants: &mut self.constants,
             numbers: &mut self.numbers,
         };
@@ -207,12 +252,13 @@ impl Placement {
     /// # Errors
     /// When a kernel does not compile, or a tensor exceeds what the device binds.
     pub fn new(g: &Graph, device: &Device, schedule: Schedule<StepKernels>) -> Result<Self> {
-        let Schedule { prelude, steps, commit_from, output_of, flops, .. } = schedule;
+        let Schedule { prelude, steps, commit_from, in_place, output_of, flops } = schedule;
         let values = prelude.values(g);
         let Prelude { steps: before, places: prepared_of, .. } = prelude;
         let (prepared, prepared_bytes) = in_a_row(values.values.iter().map(|value| value.bytes));
         let (constants, numbers) = (Constants::default(), Numbers::default());
-        let mut placer = Placer { g, device, prepared, prepared_of: &prepared_of, constants, numbers };
+        let (prepared_of, rewritten) = (&prepared_of, Vec::new());
+        let mut placer = Placer { g, device, prepared, prepared_of, in_place, rewritten, constants, numbers };
         let (mut before, before_arenas, _) = placer.place(before, &HashMap::new(), |_| When::Once)?;
         for value in values.values.iter().filter(|value| value.recipe.layout.is_some()) {
             before[value.step].facts.packed_bytes += value.bytes;
@@ -233,13 +279,44 @@ impl Placement {
             }
         };
         let facts = ProgramFacts {
+            code_bytes: placer.numbers.text_bytes,
+            submissions: submissions(device, &steps),
             arena_bytes: arenas.iter().sum(),
             live_bound,
             prepared_bytes: values.bytes(),
             constant_bytes: literals.len(),
             flops,
         };
-        Ok(Placement { prelude: before, steps, values, prepared_bytes, arenas, literals, facts })
+        let rewritten = placer.rewritten;
+        Ok(Placement { prelude: before, steps, values, prepared_bytes, arenas, rewritten, literals, facts })
+    }
+}
+
+/// How many submissions a run of `steps` is cut into.
+fn submissions(device: &Device, steps: &[GpuStep]) -> usize {
+    let mut load = Load::default();
+    let mut count = 1;
+    for step in steps {
+        count += usize::from(load.begins(device, step));
+        if step.host.is_some() {
+            count += 1;
+            load = Load::default();
+        }
+    }
+    count
+}
+
+/// How long the device will be at work on some steps, roughly.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Load(Option<Duration>);
+
+impl Load {
+    /// Adds a step: behind the others, or where that would be too long in a submission of its own, which is then said.
+    pub fn begins(&mut self, device: &Device, step: &GpuStep) -> bool {
+        let own = device.estimate(step.facts.flops, step.facts.bytes);
+        let is_full = self.0.is_some_and(|time| time + own > device.budget);
+        self.0 = Some(if is_full { own } else { self.0.unwrap_or_default() + own });
+        is_full
     }
 }
 
@@ -259,30 +336,36 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, own: O
     };
     let status = Place { home: Home::Status, offset: places.numbers.checks * ALIGNMENT, bytes: STATUS_BYTES };
     places.numbers.checks += usize::from(kernels.check.is_some());
-    let joint = kernels.joint.as_ref().map(|joint| -> Result<_> {
-        let mut all = |ids: &[NodeId]| ids.iter().map(|&id| places.of(id)).collect::<Result<Vec<_>>>();
-        Ok((all(&joint.inputs)?, all(&joint.outputs)?))
-    });
-    let (read, written) = joint.transpose()?.unwrap_or_else(|| (inputs.clone(), outputs.clone()));
-    let mut dispatches = Vec::with_capacity(kernels.packing.len() + kernels.dispatches.len());
-    for dispatch in kernels.packing.iter().chain(&kernels.dispatches) {
+    let mut bound: Vec<(Dispatch, Vec<Place>)> = Vec::with_capacity(kernels.packing.len() + kernels.dispatches.len());
+    for dispatch in kernels.packing.into_iter().chain(kernels.dispatches) {
         let place = |operand: &Operand| match *operand {
-            Operand::Input(k) => read[k],
-            Operand::Output(k) => written[k],
-            Operand::Status => status,
-            Operand::Workspace => own.workspace,
-            Operand::Packed => own.packed,
+            Operand::Input(k) => inputs.get(k),
+            Operand::Output(k) => outputs.get(k),
+            Operand::Status => Some(&status),
+            Operand::Workspace | Operand::Sum | Operand::Part => Some(&own.workspace),
+            Operand::Packed => Some(&own.packed),
+            Operand::Shared(_) => None,
         };
-        let bound = |operand: &Operand| {
-            let whole = place(operand);
+        let bind = |operand: &Operand| {
+            let none = || Error::state(format!("{} has no place for {operand:?}", kernels.name));
+            let whole = *place(operand).ok_or_else(none)?;
             let window = dispatch.windows.iter().find(|window| window.0 == *operand);
-            window.map_or(whole, |(_, window)| Place {
+            Ok(window.map_or(whole, |(_, window)| Place {
                 offset: whole.offset + window.start,
                 bytes: window.len(),
                 ..whole
-            })
+            }))
         };
-        let bindings: Vec<Place> = dispatch.operands.iter().map(bound).collect();
+        let places = dispatch.operands.iter().map(bind).collect::<Result<_>>()?;
+        bound.push((dispatch, places));
+    }
+    if let Some(joint) = &kernels.joint {
+        let members = joint.members.iter().map(|member| places.of_member(member)).collect::<Result<Vec<_>>>()?;
+        let bytes = usize::try_from(device.facts.tensor_bytes).unwrap_or(usize::MAX);
+        bound.extend(joint::dispatches(&members, Limits { bindings: device.shared_bindings, bytes }));
+    }
+    let mut dispatches = Vec::with_capacity(bound.len());
+    for (dispatch, bindings) in bound {
         let limit = device.facts.tensor_bytes;
         if let Some(place) = bindings.iter().find(|place| place.bytes as u64 > limit) {
             let error = Error::memory(format!(
@@ -298,6 +381,7 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, own: O
         let pipeline = device.pipeline(kernels.name, &dispatch.text, bindings.len())?;
         dispatches.push(Placed { pipeline, bindings, groups: dispatch.groups, number: places.numbers.dispatches });
         places.numbers.dispatches += 1;
+        places.numbers.text_bytes += dispatch.text.len();
     }
     let memory = |place: &Place| match place.home {
         Home::Output(_) => Memory::Output,
@@ -315,6 +399,7 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, own: O
         when,
         flops: step.flops,
         bytes,
+        chunks: dispatches.iter().map(Placed::workgroups).collect(),
         packed_bytes: 0,
     };
     let host = kernels.host.map(|op| HostStep { op, inputs, output: outputs[0] });

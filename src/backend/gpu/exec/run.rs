@@ -5,7 +5,7 @@
 use super::clock::Clock;
 use super::host::HostWork;
 use super::outcome::{Reading, RunOutcome};
-use super::placement::{GpuStep, Home, Place, Placed};
+use super::placement::{GpuStep, Home, Load, Place, Placed};
 use super::program::GpuProgram;
 use super::stream::{Stream, make_room, stopped, until};
 use super::value::{DeviceValue, of};
@@ -353,13 +353,19 @@ impl GpuProgram {
         let before = self.placement.prelude.len();
         let commits_from = before + self.commit_from;
         let mut parts = Vec::new();
-        let mut recorder = Recorder::new(device);
+        let (mut recorder, mut load) = (Recorder::new(device), Load::default());
         if let Some(status) = &bases.status {
             recorder.encoder.clear_buffer(status.buffer(), 0, None);
         }
+        for &(i, k) in &self.placement.rewritten {
+            if let Ok(memory) = &bases.outputs[k] {
+                let bytes = (self.outputs[k].bytes() as u64).next_multiple_of(4);
+                recorder.encoder.copy_buffer_to_buffer(&bases.inputs[i].0.buffer, 0, memory.buffer(), 0, bytes);
+            }
+        }
         let mut committed = 0;
         for (s, step) in self.all_steps().enumerate().skip(if prepares { 0 } else { before }) {
-            if recorder.is_full(step) || (matches!(timing, Timing::Apart) && recorder.step.is_some()) {
+            if load.begins(device, step) || (matches!(timing, Timing::Apart) && recorder.step.is_some()) {
                 parts.push(std::mem::replace(&mut recorder, Recorder::new(device)).finish()?);
             }
             let commits = s >= commits_from && bases.workgroups.is_some();
@@ -382,7 +388,7 @@ impl GpuProgram {
                     _ => pass.dispatch_workgroups(dispatch.groups[0], dispatch.groups[1], 1),
                 }
             }
-            recorder.did(s, step);
+            recorder.step = Some(s);
             recorder.commits |= s >= commits_from;
             if let Some(host) = &step.host {
                 let pieces = host.inputs.iter().map(|place| bases.piece(place.home)).collect::<Result<Vec<_>>>()?;
@@ -394,6 +400,7 @@ impl GpuProgram {
                 let named = (host, &step.facts.origin);
                 let work = HostWork::record(device, encoder, named, &pieces, target, status)?;
                 let done = std::mem::replace(&mut recorder, Recorder::new(device)).finish()?;
+                load = Load::default();
                 parts.push(Part { host: Some(work), ..done });
             }
         }
@@ -516,8 +523,7 @@ fn taken(own: Option<Value>, held: Option<Held>) -> Option<Memory> {
 }
 
 fn timed(step: &GpuStep, time: Duration) -> StepProfile {
-    let StepFacts { kernel, text, origin, flops, bytes, .. } = step.facts.clone();
-    let chunks = step.dispatches.iter().map(|d| d.groups.iter().map(|&n| n as usize).product()).collect();
+    let StepFacts { kernel, text, origin, flops, bytes, chunks, .. } = step.facts.clone();
     StepProfile { kernel, text, origin, chunks, flops, bytes, busy: time, span: time }
 }
 
@@ -530,19 +536,12 @@ struct Recorder<'a> {
     step: Option<usize>,
     /// Whether one of them belongs to the commit.
     commits: bool,
-    /// How long the device will be at work on it, roughly.
-    time: Duration,
 }
 
 impl<'a> Recorder<'a> {
     fn new(device: &'a Device) -> Self {
         let encoder = device.device.create_command_encoder(&Default::default());
-        Recorder { device, encoder, pass: None, step: None, commits: false, time: Duration::ZERO }
-    }
-
-    /// Whether `step` would make it too long.
-    fn is_full(&self, step: &GpuStep) -> bool {
-        self.step.is_some() && self.time + self.device.estimate(step.facts.flops, step.facts.bytes) > self.device.budget
+        Recorder { device, encoder, pass: None, step: None, commits: false }
     }
 
     fn pass(&mut self) -> &mut wgpu::ComputePass<'static> {
@@ -559,11 +558,6 @@ impl<'a> Recorder<'a> {
 
     fn end_pass(&mut self) {
         self.pass = None;
-    }
-
-    fn did(&mut self, number: usize, step: &GpuStep) {
-        self.step = Some(number);
-        self.time += self.device.estimate(step.facts.flops, step.facts.bytes);
     }
 
     fn finish(mut self) -> Result<Part<'static>> {

@@ -67,6 +67,7 @@ impl<'a> Trial<'a> {
                 Operand::Workspace => Ok(workspace.buffer()),
                 Operand::Packed => Ok(packed.buffer()),
                 Operand::Status => Err(Error::state("a step that checks integers is timed")),
+                Operand::Sum | Operand::Part | Operand::Shared(_) => Err(Error::state("a step in parts is timed")),
             };
             let buffers = dispatch.operands.iter().map(buffer).collect::<Result<Vec<_>>>()?;
             let whole = |&buffer| wgpu::BufferBinding { buffer, offset: 0, size: None };

@@ -1,6 +1,7 @@
 //! What is attached to a heavy kernel, as functions that the kernel calls on what it reads and makes.
 
 use super::candidates::Task;
+use super::cut::Piece;
 use super::region::{RegionText, takes_quads};
 use super::shader::{Dispatch, Module, Operand};
 use crate::dtype::DType;
@@ -15,6 +16,9 @@ pub struct Attached<'a> {
     group: &'a Group,
     /// The epilogue, or the store of the op's own value.
     epilogue: Cow<'a, Region>,
+    /// The first element of the output that is computed, and of each input that is bound.
+    first: usize,
+    from: Vec<usize>,
 }
 
 impl<'a> Attached<'a> {
@@ -26,7 +30,18 @@ impl<'a> Attached<'a> {
             ..Region::default()
         };
         let epilogue = group.region.as_ref().map_or_else(|| Cow::Owned(own()), Cow::Borrowed);
-        Attached { task, group, epilogue }
+        let from = vec![0; task.inputs.len()];
+        Attached { task, group, epilogue, first: 0, from }
+    }
+
+    /// Of a piece: `task` has the inputs of the whole and the output of the piece.
+    pub fn of_piece(task: Task<'a>, piece: &'a Piece) -> Self {
+        Attached { first: piece.first, from: piece.from.clone(), ..Self::new(task, &piece.group) }
+    }
+
+    /// The first element of input `k` that is bound.
+    pub fn from(&self, k: usize) -> usize {
+        self.from[k]
     }
 
     /// Whether the op's own value is all that is stored.
@@ -72,7 +87,7 @@ impl<'a> Attached<'a> {
         if in_quads && (fact.shape.len() * dtype.size()).is_multiple_of(16) {
             module.widen(Operand::Input(k));
         }
-        module.loader(&name, Operand::Input(k), dtype);
+        module.loader_by(&name, Operand::Input(k), dtype, -(self.from[k] as i64));
         if in_quads {
             module.quad_loader(&format!("{name}_4"), Operand::Input(k), dtype);
         }
@@ -137,7 +152,8 @@ impl<'a> Attached<'a> {
             module.add("fn value_4(at: u32) -> Quad { return attached_4(at, anchor_4(at)); }");
             return module.by_quads(count, &stores);
         }
-        module.add("fn value(at: u32) -> Values { return attached(at, anchor(at)); }");
+        let first = if self.first == 0 { String::new() } else { format!(" + {}u", self.first) };
+        module.add(&format!("fn value(at: u32) -> Values {{ return attached(at, anchor(at{first})); }}"));
         module.elementwise(count, &stores)
     }
 }

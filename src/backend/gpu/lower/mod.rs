@@ -6,12 +6,12 @@ pub mod candidates;
 mod contraction;
 mod cut;
 mod functions;
-mod joints;
+pub mod joints;
 mod library;
 mod matrices;
 mod reduce;
 mod region;
-mod segments;
+pub mod segments;
 pub mod shader;
 mod staging;
 #[cfg(test)]
@@ -33,6 +33,7 @@ use crate::schedule::{Packed, PlanOptions, Step, StepCode, copies, origin, sched
 use crate::shape::Fact;
 use attach::Attached;
 use candidates::{Anchor, Candidate, Check, Context, Kernel, Task};
+use cut::Windows;
 use joints::Joint;
 use shader::{Code, Dispatch, Module, Operand, Packing, values_struct};
 use std::ops::Range;
@@ -55,7 +56,7 @@ pub struct StepKernels {
     pub host: Option<HostOp>,
     /// What the step computes, if that is a region and its one dispatch could be shared with others.
     region: Option<Region>,
-    /// What its dispatch binds, if it is also that of steps behind this one.
+    /// What its dispatches compute, if they are also those of steps behind this one.
     pub joint: Option<Joint>,
 }
 
@@ -117,7 +118,7 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
         steps.push(copy.step(g, code));
     }
     let mut schedule = schedule(g, fusion, steps, options)?;
-    joints::join(&mut schedule, device.facts.bindings);
+    joints::join(&mut schedule);
     GpuProgram::new(g, schedule, options)
 }
 
@@ -154,7 +155,8 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     let inputs: Vec<Fact> = node.inputs.iter().map(|&i| g.fact(i).clone()).collect();
     let task = Task { op: &node.op, inputs: &inputs, output: &node.fact, operands: node.operands };
     let named = |e: Error| e.at(node.origin.as_deref().unwrap_or(node.op.def().name()));
-    let kernel = candidates::of(&task).map_err(named)?;
+    let limit = context.caps.binding_bytes();
+    let kernel = candidates::of(&task, limit).map_err(named)?;
     let attached = Attached::new(task, group);
     let mut in_turn = |groups: &[Group]| groups.iter().try_for_each(|group| lower(g, group, context, steps));
     match (&kernel, &group.region) {
@@ -167,39 +169,52 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
         }
         _ => {}
     }
+    let task = &attached.task;
     let code = match kernel {
-        Kernel::Own(name, code) => StepKernels::new(name, code),
+        Kernel::Own(name, code) => match cut::of_group(g, group, task, limit) {
+            Some(parts) => in_parts(&parts, task, context),
+            None => Ok(StepKernels::new(name, code)),
+        },
         Kernel::Host => {
             let host = HostOp { op: node.op.clone(), inputs: inputs.clone(), output: node.fact.clone() };
-            StepKernels { host: Some(host), ..StepKernels::new("host", Code::default()) }
+            Ok(StepKernels { host: Some(host), ..StepKernels::new("host", Code::default()) })
         }
-        Kernel::Elementwise(anchor) => match cut::of_group(g, group, &attached.task, limit(context)) {
-            // A check tells the position of what is bad in the whole.
-            Some(parts) if anchor.check.is_none() => in_parts(&parts, &attached.task, context).map_err(named)?,
-            _ => heavy(&attached, &anchor, context, |found| timed(g, group, &attached, &anchor, context, found))
-                .map_err(named)?,
-        },
+        Kernel::Elementwise(anchor) => {
+            // A check tells the position of what is bad in the whole, and pieces alone know it.
+            let rows = || cut::of_group(g, group, task, limit).filter(|_| anchor.check.is_none());
+            let sums = || cut::of_sum(g, group, task, limit).filter(|_| anchor.check.is_none());
+            if let Some(parts) = rows() {
+                in_parts(&parts, task, context)
+            } else if let Some(parts) = sums() {
+                summed(&parts, &attached, context)
+            } else if let Some(pieces) = cut::of_elements(g, group, task, limit) {
+                Ok(in_pieces(&pieces, task, &anchor))
+            } else {
+                heavy(&attached, &anchor, context, |found| timed(g, group, &attached, &anchor, context, found))
+            }
+        }
     };
+    let code = code.map_err(named)?;
     let mut step = Step::new(g, code, group.inputs.clone(), group.outputs.clone(), &group.nodes);
     step.origin = node.origin.clone().or_else(|| origin(g, &group.nodes));
     steps.push(step);
     Ok(())
 }
 
-/// The most bytes that a dispatch binds of one tensor.
-fn limit(context: &Context) -> usize {
-    usize::try_from(context.caps.tensor_bytes).unwrap_or(usize::MAX)
-}
-
 fn region_kernels(region: &Region, context: &Context) -> StepKernels {
-    let code = |region: &Region| {
-        let mut code = reduce::of_region(region);
-        code.dispatches.splice(0..0, region::stores(region));
+    let limit = context.caps.binding_bytes();
+    let code = |parts: &[(Region, Windows)]| {
+        let mut code = reduce::of_region(parts, limit);
+        let stores = |(part, windows): &(Region, Windows)| {
+            region::stores(part).map(|dispatch| Dispatch { windows: windows.clone(), ..dispatch })
+        };
+        code.dispatches.splice(0..0, parts.iter().filter_map(stores));
         code
     };
-    let whole = match cut::of_region(region, limit(context)) {
-        Some(parts) => cut::joined(parts.into_iter().map(|(part, windows)| (code(&part), windows))),
-        None => code(region),
+    let whole = match cut::of_region(region, limit) {
+        None => code(&[(region.clone(), Windows::new())]),
+        Some(parts) if parts.iter().any(|(part, _)| cut::sums_rows(part)) => code(&parts),
+        Some(parts) => cut::joined(parts.into_iter().map(|part| (code(std::slice::from_ref(&part)), part.1))),
     };
     StepKernels { region: Some(region.clone()), ..StepKernels::new("region", whole) }
 }
@@ -217,22 +232,50 @@ fn heavy(
     })
 }
 
-/// A heavy op in parts, none of which is timed.
-fn in_parts(parts: &[cut::Part], whole: &Task, context: &Context) -> Result<StepKernels> {
+/// The code of parts of an op, none of which is timed, with what each binds, and the kernel's name.
+fn parts(parts: &[cut::Part], whole: &Task, context: &Context) -> Result<(&'static str, Vec<(Code, Windows)>)> {
     let mut name = None;
     let code = |part: &cut::Part| {
         let task = Task { op: whole.op, inputs: &part.inputs, output: &part.output, operands: whole.operands };
-        let Kernel::Elementwise(anchor) = candidates::of(&task)? else {
-            return Err(Error::state("a part of an op has no kernel of the op's kind"));
+        let kernels = match candidates::of(&task, context.caps.binding_bytes())? {
+            Kernel::Elementwise(anchor) => heavy(&Attached::new(task, &part.group), &anchor, context, |_| Ok(None))?,
+            Kernel::Own(name, code) => StepKernels::new(name, code),
+            Kernel::Host => return Err(Error::state("a part of an op has no kernel of the op's kind")),
         };
-        let kernels = heavy(&Attached::new(task, &part.group), &anchor, context, |_| Ok(None))?;
         name.get_or_insert(kernels.name);
         let packing = kernels.packed.map(|packed| Packing { dispatches: kernels.packing, packed });
         let code = Code { packing, ..Code::new(kernels.dispatches, kernels.workspace) };
         Ok((code, part.windows.clone()))
     };
     let codes = parts.iter().map(code).collect::<Result<Vec<_>>>()?;
-    Ok(StepKernels::new(name.unwrap_or("region"), cut::joined(codes.into_iter())))
+    Ok((name.unwrap_or("region"), codes))
+}
+
+/// An op whose parts make parts of the output.
+fn in_parts(parts: &[cut::Part], whole: &Task, context: &Context) -> Result<StepKernels> {
+    let (name, codes) = self::parts(parts, whole, context)?;
+    Ok(StepKernels::new(name, cut::joined(codes.into_iter())))
+}
+
+/// An op whose parts make sums that are added up.
+fn summed(parts: &[cut::Part], whole: &Attached, context: &Context) -> Result<StepKernels> {
+    let (name, codes) = self::parts(parts, &whole.task, context)?;
+    let mut module = Module::new();
+    module.loader("sum", Operand::Sum, DType::F32);
+    module.loader("part", Operand::Part, DType::F32);
+    module.add("fn anchor(at: u32) -> f32 { return sum(at) + part(at); }");
+    let last = whole.elementwise(module, false);
+    Ok(StepKernels::new(name, cut::added_up(codes, whole.task.output.shape.len(), last)))
+}
+
+/// An op element by element, in pieces.
+fn in_pieces(pieces: &[cut::Piece], whole: &Task, anchor: &Anchor) -> StepKernels {
+    let code = |piece: &cut::Piece| {
+        let task = Task { output: &piece.output, ..*whole };
+        let kernels = by_elements(&Attached::of_piece(task, piece), anchor);
+        (Code::new(kernels.dispatches, kernels.workspace), piece.windows.clone())
+    };
+    StepKernels { check: anchor.check, ..StepKernels::new(anchor.name, cut::joined(pieces.iter().map(code))) }
 }
 
 /// The name of the fastest of `found`, if a user asks that kernels are timed.
@@ -271,7 +314,7 @@ fn by_elements(attached: &Attached, anchor: &Anchor) -> StepKernels {
         attached.inputs(&mut module, &[]);
         define(&mut module, &attached.task, anchor);
         dispatches.push(attached.elementwise(module, false));
-        dispatches.extend(anchor.check.map(|check| witness(&attached.task, check)));
+        dispatches.extend(anchor.check.map(|check| witness(attached, check)));
     }
     let code = Code::new(dispatches, 0);
     StepKernels { check: anchor.check, ..StepKernels::new(anchor.name, code) }
@@ -292,13 +335,18 @@ fn define(module: &mut Module, task: &Task, anchor: &Anchor) {
 }
 
 /// Says which integer was bad, behind the step that found where.
-fn witness(task: &Task, check: Check) -> Dispatch {
+fn witness(attached: &Attached, check: Check) -> Dispatch {
     let mut module = Module::new();
-    module.loader("integer", Operand::Input(check.input), task.inputs[check.input].dtype);
-    let status = module.bind(Operand::Status);
+    let (dtype, from) = (attached.task.inputs[check.input].dtype, attached.from(check.input));
+    module.loader_by("integer", Operand::Input(check.input), dtype, -(from as i64));
+    let (status, integers) = (module.bind(Operand::Status), module.bind(Operand::Input(check.input)));
+    // What another piece has found is not among the integers of this one.
     module.add(&format!(
         "@compute @workgroup_size(1)\nfn main() {{\n  let found = atomicLoad(&{status}[0]);\n  \
-         if (found > 0u) {{ atomicStore(&{status}[1], bitcast<u32>(integer(0xffffffffu - found))); }}\n}}"
+         let position = 0xffffffffu - found;\n  \
+         let is_own = position - {from}u < arrayLength(&{integers}) * {}u;\n  \
+         if (found > 0u && is_own) {{ atomicStore(&{status}[1], bitcast<u32>(integer(position))); }}\n}}",
+        4 / dtype.size()
     ));
     module.finish(1)
 }

@@ -2,12 +2,14 @@
 //! few to fill a device, parts of the elements are reduced by workgroups of their own into the workspace, and then combined
 //! in order. Everything is summed in an order that follows from shapes alone.
 
+use super::cut::{self, Windows};
 use super::region::RegionText;
 use super::shader::{Code, Dispatch, Module, Operand, coordinates, literal, offset, values_struct};
 use crate::dtype::DType;
 use crate::fusion::region::{Arg, Region};
 use crate::ops::reduce::ReduceKind;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Elements up to which one invocation reduces alone.
 const FEW: usize = 32;
@@ -62,8 +64,8 @@ impl Space {
         )
     }
 
-    /// How its work is cut.
-    fn cut(&self) -> Cut {
+    /// How its work is cut, into `most` parts at most.
+    fn cut(&self, most: usize) -> Cut {
         let (outputs, count) = (self.outputs(), self.count());
         let columns = match self.across {
             // Lanes that read side by side; the others take rows of their own.
@@ -72,7 +74,7 @@ impl Space {
         };
         let blocks = outputs.div_ceil(columns);
         let rows = LANES / columns;
-        let parts = (FILL / blocks).min(count / (rows * LEAST)).max(1);
+        let parts = (FILL / blocks).min(count / (rows * LEAST)).clamp(1, most);
         let part = count.div_ceil(parts);
         Cut { columns, blocks, parts: count.div_ceil(part.max(1)).max(1), part }
     }
@@ -120,54 +122,78 @@ impl Fold {
     }
 }
 
-/// The dispatches of `fold` over `space`. `define` adds `fn terms(at: u32) -> Terms`, behind the declaration of the type.
-pub fn dispatches(space: &Space, fold: &Fold, define: impl Fn(&mut Module)) -> Code {
-    let (outputs, count) = (space.outputs(), space.count());
+/// A part of what is reduced, some of the elements of every output, with what its dispatches bind.
+pub type Part = (Space, Windows);
+
+/// All of what is reduced.
+pub fn whole(space: Space) -> [Part; 1] {
+    [(space, Windows::new())]
+}
+
+/// The dispatches of `fold` over `parts`, which have the same outputs. `define` adds `fn terms(at: u32) -> Terms`, of the
+/// elements of a part, behind the declaration of the type. What parts give lies in the workspace until it is combined in order,
+/// in `room` bytes if it fits there.
+pub fn dispatches(parts: &[Part], fold: &Fold, room: usize, define: impl Fn(&mut Module)) -> Code {
+    let outputs = parts.first().map_or(0, |part| part.0.outputs());
     if outputs == 0 {
         return Code::default();
     }
-    let begin = || {
+    let begin = |space: &Space| {
         let mut module = Module::new();
         fold.define(&mut module);
         define(&mut module);
         module.add(&space.term());
         module
     };
-    let narrow = fold.results.iter().any(|r| r.2.size() < 4);
-    if count <= FEW {
-        let one_by_one =
-            format!("  for (var i = 0u; i < {count}u; i = i + 1u) {{ total = joined(total, term(output, i)); }}\n");
-        return Code::new(vec![finish(begin(), fold, outputs, &one_by_one)], 0);
+    let bytes = outputs * fold.fields.len() * 4;
+    let most = (room / bytes / parts.len()).max(1);
+    let cuts: Vec<Cut> = parts.iter().map(|(space, _)| space.cut(most)).collect();
+    if let ([(space, windows)], [cut]) = (parts, cuts.as_slice()) {
+        let narrow = fold.results.iter().any(|r| r.2.size() < 4);
+        let count = space.count();
+        let only = if count <= FEW {
+            let one_by_one =
+                format!("  for (var i = 0u; i < {count}u; i = i + 1u) {{ total = joined(total, term(output, i)); }}\n");
+            Some(finish(begin(space), fold, outputs, &one_by_one))
+        } else if cut.parts == 1 && !narrow {
+            let mut module = begin(space);
+            let stores = fold.stores(&mut module);
+            Some(tree(module, space, *cut, &stores))
+        } else {
+            None
+        };
+        if let Some(dispatch) = only {
+            return Code::new(vec![Dispatch { windows: windows.clone(), ..dispatch }], 0);
+        }
     }
-    let cut = space.cut();
-    let mut module = begin();
-    if cut.parts == 1 && !narrow {
-        let stores = fold.stores(&mut module);
-        return Code::new(vec![tree(module, space, cut, &stores)], 0);
+    let total: usize = cuts.iter().map(|cut| cut.parts).sum();
+    let place =
+        |field: usize, first: usize| format!("{}u + part * {outputs}u + output", (field * total + first) * outputs);
+    let (mut dispatches, mut first) = (Vec::new(), 0);
+    for ((space, windows), cut) in parts.iter().zip(cuts) {
+        let mut module = begin(space);
+        let stores: String = (0..fold.fields.len())
+            .map(|k| {
+                let (dtype, value) = (whole_word(fold.fields[k]), format!("total.v{k}"));
+                format!("    {}\n", module.store_word(Operand::Workspace, dtype, &place(k, first), &value))
+            })
+            .collect();
+        dispatches.push(Dispatch { windows: windows.clone(), ..tree(module, space, cut, &stores) });
+        first += cut.parts;
     }
-    let stride = cut.parts * outputs;
-    let stores: String = (0..fold.fields.len())
-        .map(|k| {
-            let at = format!("{}u + part * {outputs}u + output", k * stride);
-            let value = format!("total.v{k}");
-            format!("    {}\n", module.store_word(Operand::Workspace, whole_word(fold.fields[k]), &at, &value))
-        })
-        .collect();
-    let first = tree(module, space, cut, &stores);
     let mut module = Module::new();
     fold.define(&mut module);
     let mut fields = Vec::new();
     for (k, &dtype) in fold.fields.iter().enumerate() {
         module.loader(&format!("partial{k}"), Operand::Workspace, whole_word(dtype));
-        fields.push(format!("partial{k}({}u + part * {outputs}u + output)", k * stride));
+        fields.push(format!("partial{k}({})", place(k, 0)));
     }
     let combined = format!(
-        "  for (var part = 0u; part < {}u; part = part + 1u) {{ total = joined(total, Terms({})); }}\n",
-        cut.parts,
+        "  for (var part = 0u; part < {total}u; part = part + 1u) {{ total = joined(total, Terms({})); }}\n",
         fields.join(", ")
     );
-    let second = finish(module, fold, outputs, &combined);
-    Code::new(vec![first, second], stride * fold.fields.len() * 4)
+    dispatches.push(finish(module, fold, outputs, &combined));
+    Code::new(dispatches, total * bytes)
 }
 
 /// The type of a lane of `dtype` in memory of its own.
@@ -224,9 +250,12 @@ fn tree(mut module: Module, space: &Space, cut: Cut, stores: &str) -> Dispatch {
     module.finish(blocks * parts)
 }
 
-/// The dispatches of the reductions of a region.
-pub fn of_region(region: &Region) -> Code {
-    let space = Space::new(&region.shape, &region.shape.strides(), &region.reduce_axes);
+/// The dispatches of the reductions of a region, which is in parts that have the same outputs; `room` is that of
+/// [`dispatches`].
+pub fn of_region(parts: &[(Region, Windows)], room: usize) -> Code {
+    let Some((region, _)) = parts.first() else { return Code::default() };
+    let space = |region: &Region| Space::new(&region.shape, &region.shape.strides(), &region.reduce_axes);
+    let spaces: Vec<Part> = parts.iter().map(|(region, windows)| (space(region), windows.clone())).collect();
     let mut all = Code::default();
     for first in (0..region.reductions.len()).step_by(TOGETHER) {
         let some = &region.reductions[first..(first + TOGETHER).min(region.reductions.len())];
@@ -242,7 +271,7 @@ pub fn of_region(region: &Region) -> Code {
             fields,
         };
         let sources: Vec<(Arg, DType)> = some.iter().map(|r| (r.source, r.dtype)).collect();
-        let reduced = dispatches(&space, &fold, |module| {
+        let reduced = dispatches(&spaces, &fold, room, |module| {
             RegionText::new(module, region, 0, "operand", None, false).results(module, "terms", "Terms", &sources);
         });
         all.dispatches.extend(reduced.dispatches);
@@ -252,9 +281,13 @@ pub fn of_region(region: &Region) -> Code {
 }
 
 /// Mean and biased variance of each channel of input 0, `rows` rows of `dtype`: Welford's recurrence in each lane, then the pairwise
-/// formula of Chan, Golub and LeVeque (1979). The mean is that of a plain sum, which infinities go through.
-pub fn channel_stats(rows: usize, channels: usize, dtype: DType) -> Code {
-    let space = Space::new(&[rows, channels], &[channels, 1], &[0]);
+/// formula of Chan, Golub and LeVeque (1979). The mean is that of a plain sum, which infinities go through. A dispatch binds
+/// `limit` bytes of the input at most.
+pub fn channel_stats(rows: usize, channels: usize, dtype: DType, limit: usize) -> Code {
+    let part =
+        |(rows, windows): (Range<usize>, Windows)| (Space::new(&[rows.len(), channels], &[channels, 1], &[0]), windows);
+    let parts: Vec<Part> =
+        cut::of_rows(Operand::Input(0), rows, channels * dtype.size(), limit).into_iter().map(part).collect();
     let output = Operand::Output(0);
     let fold = Fold {
         // Count, sum, mean, squared deviations.
@@ -271,7 +304,7 @@ pub fn channel_stats(rows: usize, channels: usize, dtype: DType) -> Code {
             (format!("variance(total.v1, total.v3 / {rows}.0)"), output, DType::F32, channels),
         ],
     };
-    dispatches(&space, &fold, |module| {
+    dispatches(&parts, &fold, limit, |module| {
         module.loader("input0", Operand::Input(0), dtype);
         module.add("fn terms(at: u32) -> Terms { let x = input0(at); return Terms(1.0, x, x, 0.0); }");
     })
@@ -320,12 +353,12 @@ mod tests {
         ] {
             let strides: Vec<usize> = (0..shape.len()).map(|a| shape[a + 1..].iter().product()).collect();
             let space = Space::new(shape, &strides, axes);
-            let cut = space.cut();
+            let cut = space.cut(FILL);
             assert!(cut.columns.is_power_of_two() && cut.columns <= LANES, "{cut:?}");
             assert!(cut.blocks * cut.columns >= space.outputs(), "{cut:?}");
             assert!(cut.parts * cut.part >= space.count() && (cut.parts - 1) * cut.part < space.count(), "{cut:?}");
         }
-        let whole = Space::new(&[1 << 22], &[1], &[0]).cut();
+        let whole = Space::new(&[1 << 22], &[1], &[0]).cut(FILL);
         assert!(whole.parts >= 256, "a single sum is cut for the whole device: {whole:?}");
     }
 }

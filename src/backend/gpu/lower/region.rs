@@ -80,13 +80,13 @@ impl<'a> RegionText<'a> {
         let text = Self::of(region, name, anchor, quads);
         let operands: Vec<Operand> = (first..first + region.operands.len()).map(Operand::Input).collect();
         text.widen(module, &operands);
-        text.loaders(module, &operands);
+        text.loaders(module, &operands.into_iter().map(|at| (at, 0)).collect::<Vec<_>>());
         text
     }
 
     /// Declares those of `operands`, which are the region's, as arrays of vectors that are read in vectors. No text names them
     /// yet.
-    pub fn widen(&self, module: &mut Module, operands: &[Operand]) {
+    fn widen(&self, module: &mut Module, operands: &[Operand]) {
         let region = self.region;
         for (operand, &at) in region.operands.iter().zip(operands) {
             let bytes = elements(&operand.strides, &region.shape) * operand.dtype.size();
@@ -96,14 +96,14 @@ impl<'a> RegionText<'a> {
         }
     }
 
-    /// Adds `fn <name><k>(at: u32)` that gives an element of operand k, by its place in memory, which is `operands[k]`, and in
-    /// quads `fn <name><k>_4(at: u32)`.
-    pub fn loaders(&self, module: &mut Module, operands: &[Operand]) {
+    /// Adds `fn <name><k>(at: u32)` that gives an element of operand k, by its place in memory, which is `operands[k]` from some
+    /// element on, and in quads `fn <name><k>_4(at: u32)`.
+    pub fn loaders(&self, module: &mut Module, operands: &[(Operand, usize)]) {
         let name = &self.name;
-        for (k, (operand, &at)) in self.region.operands.iter().zip(operands).enumerate() {
-            module.loader(&format!("{name}{k}"), at, operand.dtype);
+        for (k, (operand, &(at, first))) in self.region.operands.iter().zip(operands).enumerate() {
+            module.loader_by(&format!("{name}{k}"), at, operand.dtype, first as i64);
             if self.quads {
-                module.quad_loader(&format!("{name}{k}_4"), at, operand.dtype);
+                module.quad_loader_by(&format!("{name}{k}_4"), at, operand.dtype, first as i64);
             }
         }
     }

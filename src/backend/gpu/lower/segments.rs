@@ -6,14 +6,23 @@ use super::shader::{Dispatch, Module, Operand, WORKGROUP, lane_type, values_stru
 use crate::fusion::region::Region;
 use std::fmt::Write;
 
-/// A region with what its operands and stores are bound to.
+/// Where an operand or a store lies: in one of the dispatch's bindings, from an element of its type on.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    /// The binding's number.
+    pub binding: usize,
+    /// The element, a multiple of 16.
+    pub first: usize,
+}
+
+/// A region with the places of its operands and stores.
 pub struct Segment<'a> {
     /// What is computed. It stores something, and reduces nothing.
     pub region: &'a Region,
     /// By operand. Segments may read the same.
-    pub inputs: Vec<Operand>,
-    /// By store. No other segment reads or writes them.
-    pub outputs: Vec<Operand>,
+    pub inputs: Vec<At>,
+    /// By store. No other segment reads or writes there.
+    pub outputs: Vec<At>,
 }
 
 /// Whether a region can be a segment. One that stores elements of 8 or 16 bits has to store four at once.
@@ -36,22 +45,32 @@ fn same_program(a: &Region, b: &Region) -> bool {
     a.code == b.code && a.stores == b.stores && dtypes(a) == dtypes(b)
 }
 
-/// The dispatch of `segments`.
-pub fn dispatch(segments: &[Segment]) -> Dispatch {
+/// Whether binding `binding` of `bytes` bytes can be an array of vectors, and is read or written as one: words are written
+/// in fours alone.
+fn is_wide(binding: usize, bytes: usize, segments: &[Segment]) -> bool {
+    let quads = |segment: &Segment| takes_quads(segment.region);
+    let stores = |segment: &Segment| {
+        let stores = segment.outputs.iter().zip(&segment.region.stores).filter(|(at, _)| at.binding == binding);
+        stores.map(|(_, store)| store.1.size()).collect::<Vec<_>>()
+    };
+    let reads = |segment: &Segment| segment.inputs.iter().any(|at| at.binding == binding);
+    let in_fours = |segment: &Segment| stores(segment).iter().all(|&size| quads(segment) && size == 4);
+    let touched = segments.iter().any(|segment| quads(segment) && (reads(segment) || !stores(segment).is_empty()));
+    bytes.is_multiple_of(16) && touched && segments.iter().all(in_fours)
+}
+
+/// The dispatch of `segments`, whose bindings have `bytes` bytes.
+pub fn dispatch(segments: &[Segment], bytes: &[usize]) -> Dispatch {
     let mut module = Module::new();
-    let texts: Vec<RegionText> = segments
-        .iter()
-        .enumerate()
-        .map(|(k, segment)| {
-            let quads = takes_quads(segment.region);
-            let text = RegionText::of(segment.region, &format!("segment{k}_"), None, quads);
-            text.widen(&mut module, &segment.inputs);
-            let stores = segment.outputs.iter().zip(&segment.region.stores);
-            stores.filter(|(_, store)| quads && store.1.size() == 4).for_each(|(&at, _)| module.widen(at));
-            text
-        })
-        .collect();
-    texts.iter().zip(segments).for_each(|(text, segment)| text.loaders(&mut module, &segment.inputs));
+    let wide = bytes.iter().enumerate().filter(|(binding, bytes)| is_wide(*binding, **bytes, segments));
+    wide.for_each(|(binding, _)| module.widen(Operand::Shared(binding)));
+    let mut texts: Vec<RegionText> = Vec::with_capacity(segments.len());
+    for (k, segment) in segments.iter().enumerate() {
+        let text = RegionText::of(segment.region, &format!("segment{k}_"), None, takes_quads(segment.region));
+        let inputs: Vec<_> = segment.inputs.iter().map(|at| (Operand::Shared(at.binding), at.first)).collect();
+        text.loaders(&mut module, &inputs);
+        texts.push(text);
+    }
     // Segments of one program follow each other.
     let mut programs: Vec<Vec<usize>> = Vec::new();
     for (k, segment) in segments.iter().enumerate() {
@@ -160,12 +179,14 @@ fn stores(module: &mut Module, segment: &Segment) -> String {
     let quads = takes_quads(segment.region);
     for (k, (&at, &(_, dtype))) in segment.outputs.iter().zip(&segment.region.stores).enumerate() {
         let values = [0, 1, 2, 3].map(|e| format!("e{e}.v{k}"));
+        let (operand, first) = (Operand::Shared(at.binding), at.first);
         if quads {
-            let _ = writeln!(text, "    {}", module.store_quad(at, dtype, "at", &values));
+            let to = if first == 0 { "at".to_owned() } else { format!("(at + {first}u)") };
+            let _ = writeln!(text, "    {}", module.store_quad(operand, dtype, &to, &values));
             continue;
         }
         for (e, value) in values.iter().enumerate() {
-            let store = module.store_word(at, dtype, &format!("at + {e}u"), value);
+            let store = module.store_word(operand, dtype, &format!("at + {}u", first + e), value);
             let _ = writeln!(text, "    if (at + {e}u < count) {{ {store} }}");
         }
     }

@@ -25,8 +25,14 @@ pub enum Operand {
     Status,
     /// Memory that the dispatches of the step share while it runs.
     Workspace,
+    /// The sum of those parts of the step that are done: a window of the same memory.
+    Sum,
+    /// What a part adds to it: another.
+    Part,
     /// An input in the form into which the step packs it.
     Packed,
+    /// What several steps share a dispatch on, by number.
+    Shared(usize),
 }
 
 /// One dispatch: a shader, what it is bound to and how many workgroups run.
@@ -141,20 +147,28 @@ impl Module {
 
     /// Adds a function `name(at)` that gives element `at` of `operand` as a lane.
     pub fn loader(&mut self, name: &str, operand: Operand, dtype: DType) {
+        self.loader_by(name, operand, dtype, 0);
+    }
+
+    /// The same of what lies `shift` elements behind the begin of what is bound, or begins before it.
+    pub fn loader_by(&mut self, name: &str, operand: Operand, dtype: DType, shift: i64) {
         let memory = self.bind(operand);
-        let lane = lane_type(dtype);
         let in_word = 4 / dtype.size();
         let place = if in_word == 1 { "at".to_owned() } else { format!("at / {in_word}u") };
         let word = match self.is_wide(operand) {
             true => format!("{memory}[({place}) / 4u][({place}) % 4u]"),
             false => format!("{memory}[{place}]"),
         };
-        let value = lane_of(&word, "at", dtype);
-        let _ = writeln!(self.body, "fn {name}(at: u32) -> {lane} {{ return {value}; }}");
+        self.shifted(name, lane_type(dtype), &lane_of(&word, "at", dtype), shift);
     }
 
     /// Adds a function `name(at)` that gives elements `at` to `at + 3` of `operand`, where `at` is a multiple of 4.
     pub fn quad_loader(&mut self, name: &str, operand: Operand, dtype: DType) {
+        self.quad_loader_by(name, operand, dtype, 0);
+    }
+
+    /// The same of what lies `shift` elements behind the begin of what is bound.
+    pub fn quad_loader_by(&mut self, name: &str, operand: Operand, dtype: DType, shift: i64) {
         let memory = self.bind(operand);
         let lane = lane_type(dtype);
         let wide = self.is_wide(operand);
@@ -176,7 +190,16 @@ impl Module {
                 format!("vec4<{lane}>({})", parts.collect::<Vec<_>>().join(", "))
             }
         };
-        let _ = writeln!(self.body, "fn {name}(at: u32) -> vec4<{lane}> {{ return {value}; }}");
+        self.shifted(name, &format!("vec4<{lane}>"), &value, shift);
+    }
+
+    /// Adds a function `name` of what `value` is, an expression over `at`, `shift` elements behind its parameter.
+    fn shifted(&mut self, name: &str, result: &str, value: &str, shift: i64) {
+        let sign = if shift < 0 { '-' } else { '+' };
+        let _ = match shift.unsigned_abs() {
+            0 => writeln!(self.body, "fn {name}(at: u32) -> {result} {{ return {value}; }}"),
+            by => writeln!(self.body, "fn {name}(i: u32) -> {result} {{ let at = i {sign} {by}u; return {value}; }}"),
+        };
     }
 
     /// A statement that stores the four lanes `values` at elements `at` to `at + 3`, `at` a multiple of 4.

@@ -232,10 +232,10 @@ fn dependent_regions(rng: &mut Rng) -> Graph {
 }
 
 #[test]
-fn joint_dispatches_are_valid_and_run_behind_what_they_read() {
+fn joint_steps_run_behind_what_they_read() {
     let mut rng = Rng::new(41);
     let mut shared = 0;
-    for bindings in [4, 8, 32, 1000] {
+    for _ in 0..4 {
         let g = dependent_regions(&mut rng);
         let caps = caps(Vendor::Nvidia);
         let fusion = fusion::fuse(&g, &Gpu.traits().limits, true, &[]).unwrap();
@@ -247,20 +247,21 @@ fn joint_dispatches_are_valid_and_run_behind_what_they_read() {
         };
         let expected = names(&before);
         let mut schedule = schedule::schedule(&g, &fusion, before, &PlanOptions::default()).unwrap();
-        joints::join(&mut schedule, bindings);
+        joints::join(&mut schedule);
         assert_eq!(names(&schedule.steps), expected, "each step is there once");
-        validate(&schedule.steps);
         let mut made: HashSet<NodeId> = HashSet::new();
         let ours: HashSet<NodeId> = expected.into_iter().flatten().collect();
         let mut rest = &schedule.steps[..];
         while let Some(first) = rest.first() {
-            let together = first.code.joint.as_ref().map_or(1, |joint| joint.steps);
+            let together = first.code.joint.as_ref().map_or(1, |joint| joint.members.len());
             let (group, behind) = rest.split_at(together);
             let mut read = group.iter().flat_map(|step| &step.inputs);
             assert!(read.all(|input| made.contains(input) || !ours.contains(input)), "{g}");
             made.extend(group.iter().flat_map(|step| &step.outputs));
-            assert!(group[1..].iter().all(|step| step.code.dispatches.is_empty()));
-            assert!(first.code.dispatches.iter().all(|d| together == 1 || d.operands.len() <= bindings));
+            assert!(together == 1 || group.iter().all(|step| step.code.dispatches.is_empty()));
+            let members = first.code.joint.iter().flat_map(|joint| &joint.members);
+            let outputs: Vec<&Vec<NodeId>> = members.map(|member| &member.outputs).collect();
+            assert!(outputs.is_empty() || group.iter().map(|step| &step.outputs).eq(outputs));
             shared += together - 1;
             rest = behind;
         }

@@ -5,7 +5,7 @@ use super::conv2d::{Geometry, Pass};
 use super::{Candidate, Context};
 use crate::backend::gpu::caps::Tier;
 use crate::backend::gpu::lower::attach::Attached;
-use crate::backend::gpu::lower::reduce::{Fold, LANES, Space, dispatches};
+use crate::backend::gpu::lower::reduce::{Fold, LANES, Space, dispatches, whole};
 use crate::backend::gpu::lower::shader::{Code, Module, Operand, WORKGROUP};
 use crate::dtype::DType;
 use crate::error::Result;
@@ -48,7 +48,7 @@ pub fn candidate<'a>(attached: &'a Attached<'a>, context: &'a Context<'a>) -> Re
     let cost = work as f64 / (speed.units * speed.products * EFFICIENCY) + speed.dispatch;
     let build = move || {
         Ok(match pass {
-            Pass::FilterGrad => filter_grad(attached, &g),
+            Pass::FilterGrad => filter_grad(attached, &g, context.caps.binding_bytes()),
             _ => by_rows(attached, &g, pass),
         })
     };
@@ -140,7 +140,7 @@ fn by_rows(attached: &Attached, g: &Geometry, pass: Pass) -> Code {
 }
 
 /// The filters' gradient.
-fn filter_grad(attached: &Attached, g: &Geometry) -> Code {
+fn filter_grad(attached: &Attached, g: &Geometry, room: usize) -> Code {
     let (channels, pixels) = (g.in_c, g.batch * g.out[0] * g.out[1]);
     let taps = g.kernel[0] * g.kernel[1];
     let space = Space::new(&[pixels, channels], &[channels, 1], &[0]);
@@ -180,7 +180,7 @@ fn filter_grad(attached: &Attached, g: &Geometry) -> Code {
         let _ = writeln!(text, "  let x{k} = select(0.0, input0({at}), in{k});");
     }
     let _ = write!(text, "  return Terms({});\n}}", fields(&|k| format!("x{k} * dy")));
-    dispatches(&space, &fold, |module| {
+    dispatches(&whole(space), &fold, room, |module| {
         attached.inputs(module, &[]);
         module.add(&text);
     })

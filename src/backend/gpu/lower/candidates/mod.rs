@@ -135,11 +135,11 @@ pub enum Kernel {
 const CONCATENATED: usize = 6;
 
 /// The kernel of an op. Pointwise ops, reductions and views have none: regions and aliases serve them. Composites and
-/// gradients are expanded before lowering.
+/// gradients are expanded before lowering. A dispatch binds `room` bytes of one tensor at most.
 ///
 /// # Errors
 /// When the op has no kernel, or sizes do not fit.
-pub fn of(task: &Task) -> Result<Kernel> {
+pub fn of(task: &Task, room: usize) -> Result<Kernel> {
     Ok(Kernel::Elementwise(match task.op {
         Op::Input(_)
         | Op::Constant(_)
@@ -161,7 +161,7 @@ pub fn of(task: &Task) -> Result<Kernel> {
         Op::MatMul(_) => matmul::anchor(task)?,
         Op::Conv2d(_) | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => conv2d::anchor(task)?,
         Op::Pool2d(_) | Op::Pool2dGrad(_) | Op::MaxPool2dPick(_) => pool2d::anchor(task)?,
-        Op::ChannelStats(_) => return Ok(channel_stats(task)),
+        Op::ChannelStats(_) => return Ok(channel_stats(task, room)),
         Op::Gather(_) => data::gather(task)?,
         Op::Scatter(_) => scatter::anchor(task)?,
         Op::Argsort(_) => return argsort::kernel(task),
@@ -184,11 +184,11 @@ fn concat(task: &Task) -> Result<Kernel> {
     Ok(Kernel::Own("concat", Code::new(dispatches, 0)))
 }
 
-fn channel_stats(task: &Task) -> Kernel {
+fn channel_stats(task: &Task, room: usize) -> Kernel {
     let shape = &task.inputs[0].shape;
     let channels = shape.last().copied().unwrap_or(0);
     let rows = shape.len() / channels.max(1);
-    Kernel::Own("channel_stats", reduce::channel_stats(rows, channels, task.inputs[0].dtype))
+    Kernel::Own("channel_stats", reduce::channel_stats(rows, channels, task.inputs[0].dtype, room))
 }
 
 /// Whether tiles would compute the op, were it not for the elements of 8 or 16 bits that are attached to be stored: those

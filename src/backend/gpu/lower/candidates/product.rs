@@ -192,7 +192,8 @@ pub fn plan(shapes: &[Contraction], form: Form, element: Element, context: &Cont
     if !form.split {
         return Some((cost(only, Split::whole(only.inner)), Split::whole(only.inner)));
     }
-    let most = (only.inner / SHORTEST).min(PARTS).min(workspace_parts(only, context));
+    let room = workspace_parts(only, context);
+    let most = (only.inner / SHORTEST).min(PARTS).min(room);
     let least = only.inner.div_ceil(LONGEST).max(2);
     let mut best: Option<(f64, Split)> = None;
     let mut parts = least;
@@ -206,7 +207,9 @@ pub fn plan(shapes: &[Contraction], form: Form, element: Element, context: &Cont
     }
     // Forced, any cut that has two parts will do.
     let forced = || Split::of(only.inner, 3);
-    best.or_else(|| (context.forced.is_some() && forced().parts > 1).then(|| (f64::INFINITY, forced())))
+    best.or_else(|| {
+        (context.forced.is_some() && (2..=room).contains(&forced().parts)).then(|| (f64::INFINITY, forced()))
+    })
 }
 
 /// Parts whose sums one binding holds.
