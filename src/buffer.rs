@@ -12,14 +12,20 @@ pub const ALIGNMENT: usize = 64;
 /// system is asked for such pages: kernels that walk many planes at once miss the TLB less.
 pub(crate) const HUGE_PAGE: usize = 2 << 20;
 
-/// Owned memory for the elements of one tensor, row-major, aligned to 64 bytes.
+/// Owned memory for the elements of one tensor, row-major, aligned to 64 bytes; or memory of somebody else that is read
+/// for one run, aligned as its elements.
 pub struct Buffer {
     ptr: NonNull<u8>,
     layout: Layout,
     fact: Fact,
+    /// Whose memory it is, unless it is the buffer's own.
+    owner: Option<Owner>,
 }
 
-// SAFETY: the memory is owned and has no interior mutability.
+/// What keeps memory alive that somebody else owns.
+pub(crate) type Owner = Box<dyn Send + Sync>;
+
+// SAFETY: the memory is owned, or kept alive and only read, and has no interior mutability.
 unsafe impl Send for Buffer {}
 // SAFETY: as above; shared access only reads.
 unsafe impl Sync for Buffer {}
@@ -127,7 +133,7 @@ impl Buffer {
                     // SAFETY: the range is owned, begins on a page, and keeps its contents.
                     unsafe { libc::madvise(ptr.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
                 }
-                Ok(Buffer { ptr, layout, fact })
+                Ok(Buffer { ptr, layout, fact, owner: None })
             }
             None => Err(Error::memory(format!("no memory for a tensor {fact} of {} bytes", layout.size()))),
         }
@@ -148,6 +154,15 @@ impl Buffer {
         let layout = Self::layout(&fact)?;
         // SAFETY: the layout has a size of at least 1.
         Self::from_raw(unsafe { System.alloc(layout) }, layout, fact)
+    }
+
+    /// Elements that lie in somebody else's memory, which `owner` keeps alive. Nobody writes to them through the buffer.
+    ///
+    /// # Safety
+    /// `elements` has the fact's elements, aligned as their type, until `owner` is dropped.
+    #[cfg(feature = "python")]
+    pub(crate) unsafe fn borrowed(elements: NonNull<u8>, fact: Fact, owner: Owner) -> Result<Self> {
+        Ok(Buffer { ptr: elements, layout: Self::layout(&fact)?, fact, owner: Some(owner) })
     }
 
     /// A copy of `elements` under `shape`.
@@ -189,6 +204,7 @@ impl Buffer {
 
     /// First byte, for writing.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        assert!(self.owner.is_none(), "memory of somebody else is not written to");
         self.ptr.as_ptr()
     }
 
@@ -261,8 +277,10 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout.
-        unsafe { System.dealloc(self.ptr.as_ptr(), self.layout) }
+        if self.owner.is_none() {
+            // SAFETY: allocated with this layout.
+            unsafe { System.dealloc(self.ptr.as_ptr(), self.layout) }
+        }
     }
 }
 

@@ -72,6 +72,11 @@ impl CompiledFunction {
         self.writes.is_empty()
     }
 
+    /// Whether runs read the host's memory, and have read their arguments when they return.
+    pub fn runs_on_host(&self) -> bool {
+        self.options.target.is_none_or(|target| target.backend == HOST)
+    }
+
     /// Leaves out the arguments that the function does not read.
     ///
     /// Returns the places that those it reads had before.
@@ -197,7 +202,7 @@ impl CompiledFunction {
         }
         let (writing, reads, moment) = Writing::begin(&self.reads, &self.writes)?;
         let mut session = session(writing, Vec::with_capacity(self.sources.len()), false, moment);
-        let away = self.options.target.is_some_and(|target| target.backend != HOST);
+        let away = !self.runs_on_host();
         for source in &self.sources {
             let slot = match source {
                 Source::Argument(_) => Slot::Donated(None),

@@ -3,7 +3,7 @@
 use super::caught;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::lazy::{Elements, Rows, Tensor};
@@ -17,6 +17,7 @@ use numpy::{
 use pyo3::exceptions::{PyImportError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use std::ptr::NonNull;
 
 /// A Python number beside a tensor of type `beside` takes a type that changes the tensor's as
 /// little as possible.
@@ -124,6 +125,33 @@ fn copied_plain(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> Option<PyResult
     let i32s = || wanted(DType::I32).then(|| copied::<i32>(obj, DType::I32)).flatten();
     let u8s = || wanted(DType::U8).then(|| copied::<u8>(obj, DType::U8)).flatten();
     f32s().or_else(i32s).or_else(u8s)
+}
+
+/// Bytes from which on an array is read where it lies: below, a copy costs nothing.
+const BORROWED: usize = 4 << 10;
+
+/// As [`to_buffer`], for what is read by one run that ends before the caller goes on: an array of float32, int32 or uint8
+/// that is not to be converted is read where it lies.
+pub fn for_one_run(obj: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Buffer> {
+    match borrowed::<f32>(obj, dtype).or_else(|| borrowed::<i32>(obj, dtype)).or_else(|| borrowed::<u8>(obj, dtype)) {
+        Some(buffer) => Ok(buffer?),
+        None => to_buffer(obj, Some(dtype)),
+    }
+}
+
+fn borrowed<T: numpy::Element + Element>(obj: &Bound<'_, PyAny>, dtype: DType) -> Option<Result<Buffer>> {
+    if dtype != T::DTYPE {
+        return None;
+    }
+    let array = plain::<T>(obj)?;
+    let elements = array.as_slice().ok()?;
+    if size_of_val(elements) < BORROWED || !elements.as_ptr().is_aligned() {
+        return None;
+    }
+    let (start, owner) = (NonNull::from(elements).cast(), Box::new(obj.clone().unbind()));
+    let fact = Fact::checked(array.shape(), dtype);
+    // SAFETY: the array has these elements, and keeps them as long as there is a reference to it.
+    Some(fact.and_then(|fact| unsafe { Buffer::borrowed(start, fact, owner) }))
 }
 
 fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {

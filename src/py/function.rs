@@ -3,6 +3,7 @@
 use super::caller::section;
 use super::convert::{self, Array};
 use super::tensor::PyTensor;
+use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::{Result, caught};
 use crate::lazy::{CompiledFunction, Rows, Tensor, Trace};
@@ -89,8 +90,17 @@ struct PyCompiledFunction {
 }
 
 impl PyCompiledFunction {
-    /// The arguments of a call as tensors of the recorded element types.
+    /// The arguments as tensors of the recorded element types.
     fn arguments(&self, arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<Tensor>> {
+        self.arguments_by(arguments, |array, dtype| convert::to_buffer(array, Some(dtype)))
+    }
+
+    /// The same, with `buffer` for what is no tensor.
+    fn arguments_by(
+        &self,
+        arguments: &Bound<'_, PyTuple>,
+        buffer: impl Fn(&Bound<'_, PyAny>, DType) -> PyResult<Buffer>,
+    ) -> PyResult<Vec<Tensor>> {
         let facts: Vec<Fact> = self.function.argument_facts().cloned().collect();
         if arguments.len() != facts.len() {
             return Err(PyTypeError::new_err(format!(
@@ -106,7 +116,7 @@ impl PyCompiledFunction {
                 if a.is_instance_of::<PyTensor>() {
                     convert::to_tensor(&a, Some(fact.dtype))
                 } else {
-                    Ok(Tensor::from_buffer(convert::to_buffer(&a, Some(fact.dtype))?))
+                    Ok(Tensor::from_buffer(buffer(&a, fact.dtype)?))
                 }
             })
             .collect()
@@ -118,9 +128,14 @@ impl PyCompiledFunction {
     /// Runs the function once: all variables change, or none.
     #[pyo3(signature = (*arguments))]
     fn __call__(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<PyTensor>> {
-        let tensors = self.arguments(arguments)?;
+        let tensors = match self.function.runs_on_host() {
+            true => self.arguments_by(arguments, convert::for_one_run)?,
+            false => self.arguments(arguments)?,
+        };
         let function = self.function.clone();
-        let values = py.detach(move || section(|| function.call(&tensors)))?;
+        let values = py.detach(|| section(|| function.call(&tensors)))?;
+        // Arrays are given back under the interpreter's lock.
+        drop(tensors);
         Ok(values.into_iter().map(PyTensor::from).collect())
     }
 
