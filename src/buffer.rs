@@ -16,13 +16,21 @@ pub(crate) const HUGE_PAGE: usize = 2 << 20;
 /// for one run, aligned as its elements.
 pub struct Buffer {
     ptr: NonNull<u8>,
-    layout: Layout,
+    memory: Memory,
     fact: Fact,
-    /// Whose memory it is, unless it is the buffer's own.
-    owner: Option<Owner>,
+}
+
+/// Whose memory it is.
+enum Memory {
+    /// The buffer's own, allocated by this layout.
+    Own(Layout),
+    /// Somebody else's. Boxed twice: values are moved about, and stay as small as they are without.
+    #[cfg(feature = "python")]
+    Borrowed { _owner: Box<Owner> },
 }
 
 /// What keeps memory alive that somebody else owns.
+#[cfg(feature = "python")]
 pub(crate) type Owner = Box<dyn Send + Sync>;
 
 // SAFETY: the memory is owned, or kept alive and only read, and has no interior mutability.
@@ -133,7 +141,7 @@ impl Buffer {
                     // SAFETY: the range is owned, begins on a page, and keeps its contents.
                     unsafe { libc::madvise(ptr.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
                 }
-                Ok(Buffer { ptr, layout, fact, owner: None })
+                Ok(Buffer { ptr, memory: Memory::Own(layout), fact })
             }
             None => Err(Error::memory(format!("no memory for a tensor {fact} of {} bytes", layout.size()))),
         }
@@ -161,8 +169,8 @@ impl Buffer {
     /// # Safety
     /// `elements` has the fact's elements, aligned as their type, until `owner` is dropped.
     #[cfg(feature = "python")]
-    pub(crate) unsafe fn borrowed(elements: NonNull<u8>, fact: Fact, owner: Owner) -> Result<Self> {
-        Ok(Buffer { ptr: elements, layout: Self::layout(&fact)?, fact, owner: Some(owner) })
+    pub(crate) unsafe fn borrowed(elements: NonNull<u8>, fact: Fact, owner: Owner) -> Self {
+        Buffer { ptr: elements, memory: Memory::Borrowed { _owner: Box::new(owner) }, fact }
     }
 
     /// A copy of `elements` under `shape`.
@@ -204,7 +212,7 @@ impl Buffer {
 
     /// First byte, for writing.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        assert!(self.owner.is_none(), "memory of somebody else is not written to");
+        assert!(matches!(self.memory, Memory::Own(_)), "memory of somebody else is not written to");
         self.ptr.as_ptr()
     }
 
@@ -277,9 +285,11 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.owner.is_none() {
+        match self.memory {
             // SAFETY: allocated with this layout.
-            unsafe { System.dealloc(self.ptr.as_ptr(), self.layout) }
+            Memory::Own(layout) => unsafe { System.dealloc(self.ptr.as_ptr(), layout) },
+            #[cfg(feature = "python")]
+            Memory::Borrowed { .. } => {}
         }
     }
 }

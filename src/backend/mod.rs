@@ -171,6 +171,11 @@ pub fn release_memory() {
     ALL.iter().for_each(|backend| backend.release_memory());
 }
 
+/// Waits until no device is at work, but not for long: the process is about to end.
+pub fn settle() {
+    ALL.iter().for_each(|backend| backend.settle());
+}
+
 /// The locks that runs share, for a fork.
 pub(crate) fn locks() -> Vec<Box<dyn Any>> {
     let mut locks = vec![packed::lock()];

@@ -151,7 +151,7 @@ fn borrowed<T: numpy::Element + Element>(obj: &Bound<'_, PyAny>, dtype: DType) -
     let (start, owner) = (NonNull::from(elements).cast(), Box::new(obj.clone().unbind()));
     let fact = Fact::checked(array.shape(), dtype);
     // SAFETY: the array has these elements, and keeps them as long as there is a reference to it.
-    Some(fact.and_then(|fact| unsafe { Buffer::borrowed(start, fact, owner) }))
+    Some(fact.map(|fact| unsafe { Buffer::borrowed(start, fact, owner) }))
 }
 
 fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {

@@ -1,5 +1,6 @@
 //! The extension module `cnnrs._core`: tensors, variables, traced functions, numpy in and out.
 
+mod at_exit;
 mod at_fork;
 mod augment;
 mod caller;

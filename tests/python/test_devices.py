@@ -329,6 +329,26 @@ def test_a_forked_child_says_that_it_cannot_use_the_gpu():
 
 
 @needs_software
+def test_a_process_that_ends_waits_for_what_a_device_was_given():
+    program = """
+        import sys
+        import numpy as np
+        import cnnrs
+        from cnnrs import config, ops
+
+        config.set_device("gpu")
+        product = cnnrs.function(lambda x: ops.matmul(ops.matmul(x, x), x))
+        x = ops.convert_to_tensor(np.full((640, 640), 1 / 640, "float32"))
+        product(x).numpy()
+        under_way = [product(x) for _ in range(2)]
+        print("given")
+        sys.exit(0)
+        """
+    for _ in range(3):
+        assert run_apart(program, **SOFTWARE) == "given"
+
+
+@needs_software
 def test_doctor_shows_the_adapter_or_why_there_is_none():
     program = "from cnnrs.cli import main; main(['doctor'])"
     asked = run_apart(program, **SOFTWARE)

@@ -127,6 +127,18 @@ pub fn lose(number: usize) {
     }
 }
 
+/// How long the end of a process waits for a device.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Waits until all devices of this process have done what they were given, or for [`LAST_PATIENCE`] each.
+pub fn settle() {
+    let open: Vec<Arc<Device>> = locked(&OPEN).values().cloned().collect();
+    for device in open.iter().filter(|device| !device.is_foreign() && !device.is_lost()) {
+        // Nobody is left to be told of a failure.
+        let _ = device.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(LAST_PATIENCE) });
+    }
+}
+
 /// Forgets kernels that were compiled, of which programs keep theirs, and gives memory back that nobody uses.
 pub fn release() {
     for device in locked(&OPEN).values() {

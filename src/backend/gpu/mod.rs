@@ -130,6 +130,10 @@ impl Backend for Gpu {
         device::release();
     }
 
+    fn settle(&self) {
+        device::settle();
+    }
+
     fn set_probe(&self, command: &[OsString]) {
         probe::set_command(command.to_vec());
     }
