@@ -6,6 +6,10 @@ Each build is a directory that holds the package:
 
     pip install --no-deps --target old dist/cnnrs-*.whl
     make pairs PAIRS_ARGS="old new --task resnet18_infer --batch 1 --pairs 300"
+    make pairs PAIRS_ARGS="old new --task infer:mobilenetv2_96 --batch 32 --calls 20"
+
+Small networks take several calls a turn, of which the median counts: threads of the other process look out
+for work for 300 µs after their last.
 """
 
 from __future__ import annotations
@@ -19,19 +23,39 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-TASKS = ("lenet", "resnet18_train", "resnet18_infer", "resnet50_infer", "mobilenetv2_infer")
+sys.path.insert(0, str(Path(__file__).parent / "peers"))
+from zoo import NETS, samples
+
+TASKS = (
+    "lenet",
+    "resnet18_train",
+    "resnet18_infer",
+    "resnet50_infer",
+    "mobilenetv2_infer",
+    *(f"train:{name}" for name in NETS),
+    *(f"infer:{name}" for name, net in NETS.items() if net.infers),
+)
 # Batches of an epoch of LeNet, which is one step here: its batches follow one another without Python.
 LENET_BATCHES = 20
 
 
 def step(task: str, batch: int) -> Callable[[], object]:
     """One step of training or one batch of inference, on random images."""
-    sys.path.insert(0, str(Path(__file__).parent / "peers"))
     import numpy as np
     from nets import inference_keras, lenet5_keras, resnet18_keras
 
     import cnnrs
 
+    kind, _, name = task.partition(":")
+    if name:
+        import zoo_keras
+
+        x, y = samples(NETS[name], batch)
+        if kind == "train":
+            model = zoo_keras.compiled(cnnrs, name)
+            return lambda: model.train_on_batch(x, y)
+        model = zoo_keras.network(cnnrs, name)
+        return lambda: model.predict_on_batch(x)
     rng = np.random.default_rng(0)
     if task.endswith("_infer"):
         x = rng.random((batch, 224, 224, 3), dtype=np.float32)
@@ -51,25 +75,29 @@ def step(task: str, batch: int) -> Callable[[], object]:
     return lambda: model.train_on_batch(x, y)
 
 
-def work(task: str, batch: int) -> None:
-    """Takes a step for each line of the standard input, and prints its seconds."""
+def work(task: str, batch: int, calls: int) -> None:
+    """Takes `calls` steps for each line of the standard input, and prints their median in seconds."""
     run = step(task, batch)
     for _ in range(3):
         run()
     print("ready", flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
-        run()
-        print(time.perf_counter() - start, flush=True)
+        seconds = []
+        for _ in range(calls):
+            start = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - start)
+        print(statistics.median(seconds), flush=True)
 
 
 class Worker:
     """A process with one of the builds."""
 
-    def __init__(self, build: Path, task: str, batch: int) -> None:
+    def __init__(self, build: Path, task: str, batch: int, calls: int) -> None:
         if not (build / "cnnrs" / "__init__.py").exists():
             raise SystemExit(f"{build} holds no package cnnrs; see --help")
         command = [sys.executable, __file__, "--worker", "--task", task, "--batch", str(batch)]
+        command += ["--calls", str(calls)]
         environment = {**os.environ, "PYTHONPATH": str(build.resolve())}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -103,15 +131,18 @@ def main() -> None:
     parser.add_argument("--task", choices=TASKS, default="resnet18_infer")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--calls", type=int, default=1, help="steps of a turn")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        return work(options.task, options.batch)
+        return work(options.task, options.batch, options.calls)
     if len(options.builds) != 2:
         parser.error(f"two builds are compared, received {len(options.builds)}")
     if options.pairs < 2:
         parser.error(f"--pairs: quartiles need at least 2, received {options.pairs}")
-    workers = [Worker(build, options.task, options.batch) for build in options.builds]
+    if options.calls < 1:
+        parser.error(f"--calls: expected at least 1, received {options.calls}")
+    workers = [Worker(build, options.task, options.batch, options.calls) for build in options.builds]
     times: tuple[list[float], list[float]] = ([], [])
     for pair in range(options.pairs):
         # Whoever comes second finds the other's data in the caches: each is second as often.

@@ -130,7 +130,7 @@ pub fn lose(number: usize) {
 /// How long the end of a process waits for a device.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Waits until all devices of this process have done what they were given, or for [`LAST_PATIENCE`] each.
+/// Waits until all devices of this process have done what they were given, or for 5 s each.
 pub fn settle() {
     let open: Vec<Arc<Device>> = locked(&OPEN).values().cloned().collect();
     for device in open.iter().filter(|device| !device.is_foreign() && !device.is_lost()) {
