@@ -149,7 +149,7 @@ def test_an_unchanged_script_trains_on_the_gpu_as_on_the_cpu():
 
 @needs_software
 def test_training_goes_on_where_activations_are_larger_than_a_binding():
-    # A batch of the first convolution's output has 900 KB; eight images, which begin where bindings may, have 150.
+    # A batch of the first convolution's output has 900 KB; eight images, which begin where bindings may, 150.
     limited = {"CNNRS_GPU_BINDING_BYTES": "262144"}
     runs = [{"CNNRS_DEVICE": "cpu"}, {"CNNRS_DEVICE": "gpu"}, {"CNNRS_DEVICE": "gpu", **limited}]
     results = []
