@@ -43,9 +43,10 @@ def looked_up(value: Any, module: Any, layer: str, argument: str) -> Any:
         return module.get(value)
     except (TypeError, ValueError) as error:
         kind = module.__name__.rpartition(".")[2].removesuffix("s")
-        raised = TypeError if isinstance(error, TypeError) else ValueError
+        # The same error with more in it: readers of files tell unknown names from other errors by the class.
         text = str(error).removeprefix(f"{kind}: ")
-        raise raised(f"{layer}: {argument}: {text}") from None
+        error.args = (f"{layer}: {argument}: {text}",)
+        raise
 
 
 _INSTEAD = "there is no low-rank adaptation; set `trainable` of layers to choose what is trained"
