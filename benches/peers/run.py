@@ -1,8 +1,9 @@
 """Runs cnnrs and its peers side by side and prints a table of ratios.
 
 One process per measurement; the engines take turns, `--rounds` times, so that a machine that slows
-down slows all of them. A figure is the median over all timed repeats of all rounds. The ratio is the
-fastest peer's time divided by cnnrs's: above 1, cnnrs is faster.
+down slows all of them. A figure is the median over the timed repeats of an engine's fastest round: whatever
+else a shared machine does makes a round slower, never faster. The ratio is the fastest peer's time
+divided by cnnrs's: above 1, cnnrs is faster.
 
     make peers
     make peers PEERS_ARGS="--only lenet-5 --rounds 1"
@@ -128,16 +129,21 @@ NARROWER = {
 class Cell:
     """All that was measured for one engine in one row."""
 
-    seconds: list[float] = field(default_factory=list)
+    rounds: list[list[float]] = field(default_factory=list)
     images: int = 0
     peak_mib: float = 0.0
     version: str = ""
 
     def add(self, result: dict) -> None:
-        self.seconds += result["seconds"]
+        self.rounds.append(result["seconds"])
         self.images = result["images"]
         self.peak_mib = max(self.peak_mib, result["peak_mib"])
         self.version = result["version"]
+
+    @property
+    def seconds(self) -> list[float]:
+        """The repeats of the fastest round."""
+        return min(self.rounds, key=statistics.median, default=[])
 
     @property
     def median(self) -> float:
