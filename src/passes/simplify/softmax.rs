@@ -40,7 +40,7 @@ pub(super) fn divide_after_product(g: &mut Graph, s: &Site) -> Result<Option<Nod
     let (Op::Pointwise(Function::Exp), &[x]) = (&g.node(e).op, &g.node(e).inputs[..]) else { return Ok(None) };
     let (Op::Pointwise(Function::Sub), &[_, most]) = (&g.node(x).op, &g.node(x).inputs[..]) else { return Ok(None) };
     let (shape, result, v) = (&g.fact(e).shape, &s.node.fact.shape, &g.fact(values).shape);
-    let (rank, fewer) = (shape.rank(), result.last() < shape.last());
+    let (rank, fewer) = (shape.rank(), result.len() < shape.len());
     let whole = rank >= 2 && result.rank() == rank && v.rank() >= 2 && fewer;
     let is_softmax = reduced(g, sum, ReduceKind::Sum) == Some(e) && reduced(g, most, ReduceKind::Max).is_some();
     if !whole || !is_softmax {
