@@ -119,6 +119,12 @@ pub fn split(len: usize, parts: usize, index: usize) -> std::ops::Range<usize> {
     start..start + base + usize::from(index < extra)
 }
 
+/// Whether work is cut into so few chunks, and an odd number of them, that one of two threads waits for the other.
+pub fn is_uneven(chunks: usize) -> bool {
+    const FEW: usize = 16;
+    chunks < FEW && !chunks.is_multiple_of(2)
+}
+
 /// All ranges that [`split`] cuts, in order, without a division for each.
 pub fn ranges(len: usize, parts: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let (base, extra) = (len / parts.max(1), len % parts.max(1));

@@ -9,7 +9,7 @@ use super::ConvGeometry;
 use super::axis::Axis;
 use super::patch::{Block, Cut};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
-use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, ranges, split};
+use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, is_uneven, ranges, split};
 use crate::backend::cpu::kernels::gemm::{self, pack::Copies};
 use crate::backend::cpu::kernels::tile::{PrefetchSchedule, Rows, Tile, TileSet};
 use crate::backend::cpu::simd::Tier;
@@ -17,6 +17,8 @@ use crate::schedule::PackedLayout;
 
 /// Floating-point operations below which panels of a block are not given to several chunks.
 const MIN_CHUNK_FLOPS: f64 = 2e6;
+/// The same for halves of a pass, which spare one of two threads from waiting for the other.
+const MIN_HALF_FLOPS: f64 = 5e5;
 
 /// Pixels of a chunk up to which filters are taken in blocks that all of them meet, so that each block comes from
 /// memory once, and filter elements of such a block.
@@ -79,6 +81,35 @@ impl Direct {
         let tiles = TileSet::for_columns(tier, out_c);
         let taps = g.kernel_h * g.kernel_w;
         let cut = Cut::new(g.batch, y, x, in_c, taps * in_c * out_c);
+        let (groups, copies) = (g.groups, Copies::new(tier));
+        let inside = |axis: &Axis| axis.lo == 0 && (axis.outputs - 1) * axis.in_step < axis.inputs;
+        let single_pixels = !gradient && taps == 1 && inside(&cut.y) && inside(&cut.x);
+        let (flops, panel_parts) = (g.flops(), 1);
+        let mut direct = Direct {
+            cut,
+            classes: Vec::new(),
+            groups,
+            in_c,
+            out_c,
+            taps,
+            flops,
+            gradient,
+            single_pixels,
+            panel_parts,
+            tiles,
+            copies,
+        };
+        direct.cut_panels(16, MIN_CHUNK_FLOPS);
+        if is_uneven(direct.computing_chunks()) && direct.flops > 2.0 * MIN_HALF_FLOPS {
+            direct.cut.add_part();
+        }
+        direct.classes = direct.tap_classes(g);
+        direct
+    }
+
+    /// The taps of each pair of classes, and what the cut says of their pixels.
+    fn tap_classes(&self, g: &ConvGeometry) -> Vec<TapClass> {
+        let (cut, in_c) = (&self.cut, self.in_c);
         let mut classes = Vec::new();
         let mut taps_before = 0;
         for (yi, y) in cut.y.classes.iter().enumerate() {
@@ -107,26 +138,7 @@ impl Direct {
                 taps_before += count;
             }
         }
-        let (groups, copies) = (g.groups, Copies::new(tier));
-        let inside = |axis: &Axis| axis.lo == 0 && (axis.outputs - 1) * axis.in_step < axis.inputs;
-        let single_pixels = !gradient && taps == 1 && inside(&cut.y) && inside(&cut.x);
-        let (flops, panel_parts) = (g.flops(), 1);
-        let mut direct = Direct {
-            cut,
-            classes,
-            groups,
-            in_c,
-            out_c,
-            taps,
-            flops,
-            gradient,
-            single_pixels,
-            panel_parts,
-            tiles,
-            copies,
-        };
-        direct.cut_panels(16, MIN_CHUNK_FLOPS);
-        direct
+        classes
     }
 
     /// Gives panels of a block to several chunks while these are fewer than `enough` and larger than `least` operations.

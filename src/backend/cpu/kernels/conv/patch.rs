@@ -83,6 +83,16 @@ impl Cut {
         possible
     }
 
+    /// Cuts into one part more of images, or of rows where each part has one image, if there are as many.
+    pub fn add_part(&mut self) {
+        if self.image_parts < self.batch {
+            self.image_parts += 1;
+        } else if self.row_parts < self.row_indices() {
+            self.row_parts += 1;
+        }
+    }
+
+    /// Rows, as indices of row classes.
     fn row_indices(&self) -> usize {
         self.y.outputs.div_ceil(self.y.step())
     }

@@ -12,7 +12,7 @@ mod row;
 pub(crate) mod tests;
 
 use super::attach::{Epilogue, Finish};
-use super::chunked::{Args, ChunkedKernel, ranges, split};
+use super::chunked::{Args, ChunkedKernel, is_uneven, ranges, split};
 use super::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, PrefetchedLines, Rows, Tile, TileSet};
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
@@ -233,6 +233,19 @@ impl Gemm {
                 break;
             }
         }
+        self.even_out();
+    }
+
+    /// One more cut where chunks are few and odd: along n, else along m.
+    fn even_out(&mut self) {
+        let pays = 2 * self.m * self.n * self.k > 2 * MIN_HALF_FLOPS;
+        let uneven = |gemm: &Self| pays && is_uneven(gemm.m_chunks * gemm.n_chunks);
+        if uneven(self) && self.n_chunks < self.panels() {
+            self.n_chunks += self.n_chunks % 2;
+        }
+        if uneven(self) && self.m >= 2 * self.tiles.rows * self.m_chunks {
+            self.m_chunks += self.m_chunks % 2;
+        }
     }
 
     /// The same where A is transposed: as few cuts along n as suffice, but no chunk of little more than a tile's rows.
@@ -245,6 +258,7 @@ impl Gemm {
             self.m_chunks = wanted.div_ceil(self.n_chunks).min(most).max(self.m_chunks);
             self.n_chunks = wanted.div_ceil(self.m_chunks).min(self.panels()).max(self.n_chunks);
         }
+        self.even_out();
     }
 
     /// `[m, n, k]`.
