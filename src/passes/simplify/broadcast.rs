@@ -9,7 +9,7 @@ use crate::shape::Shape;
 
 /// What `id` broadcasts, seen through broadcasts and through reshapes that put axes of extent 1 in
 /// front.
-fn stripped(g: &Graph, mut id: NodeId) -> NodeId {
+pub(super) fn stripped(g: &Graph, mut id: NodeId) -> NodeId {
     loop {
         let node = g.node(id);
         let Some(&x) = node.inputs.first() else { return id };

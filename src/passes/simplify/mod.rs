@@ -1,7 +1,7 @@
 //! Simplification: rules that replace a node by something cheaper of the same value.
 //!
 //! Each rule looks at one node whose inputs are already translated. Rounds repeat until nothing
-//! changes; every rule makes the graph smaller, moves a broadcast towards the outputs or a factor
+//! changes; every rule makes the graph smaller, moves a broadcast or a reshape towards the outputs or a factor
 //! out of a sum, so they end. Equal nodes merge and dead ones fall away in each round.
 //!
 //! What a rule may change: the order of a sum's terms, and the sign of a zero. What none changes:
@@ -55,6 +55,7 @@ const RULES: &[(&str, Rule)] = &[
     ("transposes in a row became one", movement::merge_transposes),
     ("now padding of {}", padding::into_windows),
     ("windows with gaps became windows side by side", strides::spread),
+    ("computed before its shape changes, where it is made", movement::reshape_last),
     ("broadcasts in a row became one", broadcast::merge_broadcasts),
     ("computed before it is broadcast", broadcast::push_down),
     ("a reduction of equal elements became a multiple", reduction::of_broadcast),

@@ -1,9 +1,11 @@
 //! Rules on ops that move elements.
 
-use super::Site;
+use super::broadcast::stripped;
+use super::{Site, literal};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
+use crate::shape::Shape;
 
 /// Reshapes and broadcasts to the shape that the input has, transposes that keep the order,
 /// slices of everything, empty borders, one tensor concatenated: the input.
@@ -65,4 +67,66 @@ pub(super) fn merge_transposes(g: &mut Graph, s: &Site) -> Result<Option<NodeId>
         return Ok(Some(x));
     }
     g.transpose(x, &perm).map(Some)
+}
+
+/// Pointwise functions behind a heavy op up to which a reshape is moved.
+const MOST_ATTACHED: usize = 8;
+
+/// Whether `id` is made by an op that takes what is computed behind it along, or behind one.
+fn is_attached(g: &Graph, mut id: NodeId) -> bool {
+    for _ in 0..MOST_ATTACHED {
+        let node = g.node(id);
+        if !matches!(node.op, Op::Pointwise(_) | Op::Cast(_)) {
+            return g.takes_epilogue(id);
+        }
+        let Some(&source) = node.inputs.iter().find(|&&i| g.fact(i).shape == node.fact.shape) else { return false };
+        id = source;
+    }
+    false
+}
+
+/// What `id` repeats along all axes of `shape` but those of the innermost `len` elements, as a vector of so many; a scalar
+/// as it is.
+fn innermost(g: &mut Graph, id: NodeId, shape: &Shape, len: usize) -> Result<Option<NodeId>> {
+    if literal(g, id).is_some() {
+        let mut scalar = id;
+        while let Some(&x) = g.node(scalar).inputs.first() {
+            scalar = x;
+        }
+        return Ok(Some(scalar));
+    }
+    let small = stripped(g, id);
+    let own = g.fact(small).shape.clone();
+    let inner = own.iter().rev().zip(shape.iter().rev()).take_while(|(a, b)| a == b);
+    let repeats = own.len() == len && inner.map(|(&a, _)| a).product::<usize>() == len;
+    if repeats { g.reshape(small, Shape::from(&[len][..])).map(Some) } else { Ok(None) }
+}
+
+/// A function of a reshaped product and of what repeats along its last axis: the reshape of the function, which then
+/// runs where the product is made. So a bias of heads and depths is added by the product that makes them.
+pub(super) fn reshape_last(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    if !matches!(s.node.op, Op::Pointwise(_)) {
+        return Ok(None);
+    }
+    let shape = s.node.fact.shape.clone();
+    let moved =
+        |g: &Graph, k: usize| matches!(g.node(s.inputs[k]).op, Op::Reshape(_)) && g.fact(s.inputs[k]).shape == shape;
+    let Some(at) = (0..s.inputs.len()).find(|&k| moved(g, k) && (s.sole_reader)(k)) else { return Ok(None) };
+    let made = g.node(s.inputs[at]).inputs[0];
+    let Some(&len) = g.fact(made).shape.last() else { return Ok(None) };
+    if !is_attached(g, made) {
+        return Ok(None);
+    }
+    let mut inputs = s.inputs.to_vec();
+    for (k, input) in inputs.iter_mut().enumerate() {
+        *input = match k == at {
+            true => made,
+            false => match innermost(g, *input, &shape, len)? {
+                Some(small) => small,
+                None => return Ok(None),
+            },
+        };
+    }
+    let function = g.apply(s.node.op.clone(), &inputs)?;
+    g.reshape(function, shape).map(Some)
 }

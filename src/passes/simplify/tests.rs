@@ -466,3 +466,25 @@ fn attention_divides_what_it_has_summed() {
         assert!(at(&other, "matmul") > at(&other, "div"), "{other:?}");
     }
 }
+
+#[test]
+fn reshapes_come_after_what_is_attached() {
+    let projected = |bias: [usize; 2], read_twice: bool| {
+        left(move |g, x| {
+            let w = g.input(Fact::new([3, 8], DType::F32));
+            let y = g.apply(crate::ops::matmul::MatMul { transpose_a: false, transpose_b: false }, &[x, w]).unwrap();
+            let heads = g.reshape(y, [2, 2, 4].into()).unwrap();
+            let b = g.input(Fact::new(bias, DType::F32));
+            let sum = g.add(heads, b).unwrap();
+            let sum = g.scale(sum, 0.5).unwrap();
+            if read_twice { g.binary(Function::Mul, sum, heads).unwrap() } else { sum }
+        })
+    };
+    let after = projected([2, 4], false);
+    assert_eq!(after.last(), Some(&"reshape"), "{after:?}");
+    assert_eq!(after.iter().filter(|&&op| op == "reshape").count(), 2, "of the bias and of the result: {after:?}");
+    // A bias of depths alone, and a product that somebody else reads as heads.
+    for other in [projected([1, 4], false), projected([2, 4], true)] {
+        assert_ne!(other.last(), Some(&"reshape"), "{other:?}");
+    }
+}
