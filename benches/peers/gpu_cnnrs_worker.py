@@ -66,9 +66,9 @@ def steps_of(table: str) -> list[dict]:
 def times_of_steps(table: str, ms: float) -> dict:
     """What a profile says of a run that takes `ms` milliseconds otherwise.
 
-    The host times each step from its submission to its end: the way to the device and back is a part of it,
-    and takes at most as long as the shortest step. The part of the run in which the device computes nothing
-    lies between `idle_least` and `idle_most`.
+    A device that tells timestamps times each step. Elsewhere the host does, from a step's submission to its
+    end: the way to the device and back is a part of it, and takes at most as long as the shortest step. The
+    part of the run in which the device computes nothing lies between `idle_least` and `idle_most`.
     """
     steps = steps_of(table)
     if not steps:

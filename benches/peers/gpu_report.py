@@ -128,7 +128,7 @@ def idle(results: list[dict]) -> list[str]:
         out += [
             "",
             f"{title}: {line['dispatches']} dispatches, {ms_text(line['ms'])} ms{host}. "
-            f"Idle {100 * line['idle_least']:.0f} to {100 * line['idle_most']:.0f}%, by the host's clock.",
+            f"Idle {100 * line['idle_least']:.0f} to {100 * line['idle_most']:.0f}%.",
             "",
             "| ms | GFLOP/s | GB/s | kernel | workgroups | |",
             "|---|---|---|---|---|---|",

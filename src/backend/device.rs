@@ -100,7 +100,8 @@ pub trait Backend: Send + Sync {
     /// Names the command that lists devices in a process of its own, for backends whose drivers may crash when asked.
     fn set_probe(&self, _command: &[OsString]) {}
 
-    /// Waits until no device is at work, but not for long: what a driver takes down when the process ends must not be in use.
+    /// Waits until no device is at work, for a minute at most, and lets nobody give one more: what a driver takes
+    /// down when the process ends must not be in use.
     fn settle(&self) {}
 
     /// Takes the locks that runs share, for a fork; they are let go when what this returns is dropped.

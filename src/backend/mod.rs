@@ -171,7 +171,9 @@ pub fn release_memory() {
     ALL.iter().for_each(|backend| backend.release_memory());
 }
 
-/// Waits until no device is at work, but not for long: the process is about to end.
+/// Waits until no device is at work, for a minute at most: the process is about to end. Threads that would give
+/// a device more wait from then on. Python's module does this by itself; a program in Rust that leaves work under
+/// way calls it last.
 pub fn settle() {
     ALL.iter().for_each(|backend| backend.settle());
 }

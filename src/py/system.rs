@@ -201,7 +201,7 @@ fn lose_device() -> PyResult<()> {
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    super::at_exit::register(m)?;
+    super::at_exit::register();
     super::at_fork::register(m)?;
     m.add_function(wrap_pyfunction!(op_names, m)?)?;
     m.add_function(wrap_pyfunction!(elementwise_op_names, m)?)?;

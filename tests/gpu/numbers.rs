@@ -51,7 +51,7 @@ fn values_of(dtype: DType) -> Vec<f64> {
     }
 }
 
-/// Each pair of values meets: alone, and behind another function in one kernel.
+/// Each pair of values meets, in a kernel of one function. `test_devices.py` has functions in kernels of products.
 #[test]
 fn pointwise_functions_at_ordinary_and_odd_numbers() {
     if !is_asked() {

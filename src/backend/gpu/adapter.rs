@@ -2,12 +2,11 @@
 
 use super::caps::{Caps, Fragment, Halves, Vendor};
 use super::probe;
+use super::settings::copies;
 use crate::error::{Error, Result};
 
 /// The variable that names the adapters to use: a part of a name, or "software" for one that computes on the processor.
 pub const ADAPTER_VARIABLE: &str = "CNNRS_ADAPTER";
-/// The variable that opens every adapter as so many devices, to try programs for several GPUs on a machine with one.
-pub const COPIES_VARIABLE: &str = "CNNRS_ADAPTER_COPIES";
 
 /// What an adapter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,7 +146,8 @@ fn enumerate() -> Vec<(AdapterFacts, wgpu::Adapter)> {
     let found = pollster::block_on(instance(backends).enumerate_adapters(backends));
     let mut found: Vec<_> = found.into_iter().map(|adapter| (facts(&adapter), adapter)).collect();
     found.sort_by_key(|(facts, _)| facts.kind);
-    let copies = std::env::var(COPIES_VARIABLE).ok().and_then(|copies| copies.parse().ok()).unwrap_or(1);
+    // As above.
+    let copies = copies().unwrap_or(1);
     found.into_iter().flat_map(|adapter| std::iter::repeat_n(adapter, copies)).collect()
 }
 
@@ -175,6 +175,7 @@ fn fits(facts: &AdapterFacts, wanted: Option<&str>) -> bool {
 /// `Value` when there is none, with what to install.
 pub(super) fn find(number: usize) -> Result<(AdapterFacts, wgpu::Adapter)> {
     let crash = probe::crash()?;
+    copies()?;
     choose(enumerate(), wanted().as_deref(), number).map_err(|e| match crash {
         None => e,
         Some(how) => Error::value(format!(
@@ -194,13 +195,16 @@ fn choose<T>(found: Vec<(AdapterFacts, T)>, wanted: Option<&str>, number: usize)
         return Ok(usable.swap_remove(number));
     }
     if !usable.is_empty() {
-        let last = usable.len() - 1;
-        return Err(Error::value(format!("device \"gpu:{number}\": this process can use \"gpu:0\" to \"gpu:{last}\"")));
+        let others = match usable.len() - 1 {
+            0 => "alone".to_owned(),
+            last => format!("to \"gpu:{last}\""),
+        };
+        return Err(Error::value(format!("device \"gpu:{number}\": this process can use \"gpu:0\" {others}")));
     }
     let listed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let hint = match wanted {
         None if has_software => format!(
-            "there is only one that computes on the processor, slower than device \"cpu\": {ADAPTER_VARIABLE}=software \
+            "There is only one that computes on the processor, slower than device \"cpu\": {ADAPTER_VARIABLE}=software \
              takes it all the same"
         ),
         None => install_hint().to_owned(),
@@ -216,8 +220,9 @@ fn install_hint() -> &'static str {
     } else if cfg!(windows) {
         "Install the driver of the GPU's maker; it brings Vulkan and DirectX 12"
     } else {
-        "Install the GPU's Vulkan driver and its loader (Debian, Ubuntu: libvulkan1 with mesa-vulkan-drivers, or NVIDIA's \
-         driver)"
+        "Install the GPU's Vulkan driver and its loader (AMD, Intel: libvulkan1 and mesa-vulkan-drivers on Debian and Ubuntu, \
+         vulkan-loader and mesa-vulkan-drivers on Fedora; NVIDIA: libvulkan1 or vulkan-loader, and NVIDIA's own driver). In a \
+         container, NVIDIA's driver shows Vulkan under NVIDIA_DRIVER_CAPABILITIES=all"
     }
 }
 
@@ -298,6 +303,8 @@ mod tests {
         assert_eq!(choose(found(), None, 1).unwrap().0.name, "Intel Xe");
         let refused = choose(found(), None, 2).unwrap_err().to_string();
         assert!(refused.contains("gpu:2") && refused.contains("to \"gpu:1\""), "{refused}");
+        let refused = choose(vec![adapter("Intel Xe", Kind::Integrated)], None, 7).unwrap_err().to_string();
+        assert!(refused.ends_with("device \"gpu:7\": this process can use \"gpu:0\" alone"), "{refused}");
         let refused = choose(found(), Some("radeon"), 0).unwrap_err().to_string();
         assert!(refused.contains("CNNRS_ADAPTER=radeon") && refused.contains("Intel Xe"), "{refused}");
     }

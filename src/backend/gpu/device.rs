@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
+use std::time::{Duration, Instant};
 
 /// Bindings begin at multiples of this on every device.
 pub const ALIGNMENT: usize = 256;
@@ -127,15 +127,45 @@ pub fn lose(number: usize) {
     }
 }
 
-/// How long the end of a process waits for a device.
-const LAST_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end of a process waits for its devices, all of them together.
+const LAST_PATIENCE: Duration = Duration::from_secs(60);
+/// How long one of these waits is.
+const SLICE: Duration = Duration::from_millis(50);
+/// How long the end of a process sleeps where another thread is in its way.
+const GLANCE: Duration = Duration::from_millis(1);
 
-/// Waits until all devices of this process have done what they were given, or for 5 s each.
+/// Held for reading while a device is given something; by the end of the process, for good, for writing.
+static GATE: RwLock<()> = RwLock::new(());
+
+/// Waits until all devices of this process have done what they were given, or for [`LAST_PATIENCE`]. Threads
+/// that would give them more wait from then on: the process is about to end.
 pub fn settle() {
-    let open: Vec<Arc<Device>> = locked(&OPEN).values().cloned().collect();
-    for device in open.iter().filter(|device| !device.is_foreign() && !device.is_lost()) {
-        // Nobody is left to be told of a failure.
-        let _ = device.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(LAST_PATIENCE) });
+    let open: Vec<Arc<Device>> = locked(&OPEN).values().filter(|device| !device.is_foreign()).cloned().collect();
+    if open.is_empty() {
+        return;
+    }
+    let end = Instant::now() + LAST_PATIENCE;
+    while Instant::now() < end {
+        match GATE.try_write() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(GLANCE),
+            closed => {
+                std::mem::forget(closed);
+                break;
+            }
+        }
+    }
+    for device in &open {
+        while Instant::now() < end && !device.is_lost() {
+            let Ok(_alone) = device.waiting.try_lock() else {
+                std::thread::sleep(GLANCE);
+                continue;
+            };
+            let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(SLICE) };
+            // Nobody is left to be told of a failure.
+            if !matches!(device.device.poll(wait), Err(wgpu::PollError::Timeout)) {
+                break;
+            }
+        }
     }
 }
 
@@ -278,6 +308,7 @@ impl Device {
     /// `Memory` when the device has too little; `State` for anything else.
     pub(super) fn guarded<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {
         self.check()?;
+        let _open = GATE.read().unwrap_or_else(PoisonError::into_inner);
         let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
         let mut scopes = filters.map(|filter| Some(self.device.push_error_scope(filter)));
         let made = make();

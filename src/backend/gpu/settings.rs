@@ -14,6 +14,8 @@ pub const BINDING_VARIABLE: &str = "CNNRS_GPU_BINDING_BYTES";
 pub const BINDINGS_VARIABLE: &str = "CNNRS_GPU_BINDINGS";
 /// The variable that bounds how long one submission may take, in milliseconds.
 pub const SUBMISSION_VARIABLE: &str = "CNNRS_GPU_SUBMIT_MS";
+/// The variable that opens every adapter as so many devices, to try programs for several GPUs on a machine with one.
+pub const COPIES_VARIABLE: &str = "CNNRS_ADAPTER_COPIES";
 
 /// The variable that says how many seconds a process may spend on timing kernels. Without it none is timed.
 pub const TUNING_VARIABLE: &str = "CNNRS_GPU_TUNE_SECONDS";
@@ -40,6 +42,15 @@ pub(super) fn tuning_time() -> Result<Duration> {
     let seconds = number(TUNING_VARIABLE, expected)?.unwrap_or(0.0);
     let time = Duration::try_from_secs_f64(seconds);
     time.map_err(|_| Error::value(format!("{TUNING_VARIABLE}: expected {expected}, received {seconds}")))
+}
+
+/// As how many devices every adapter is opened.
+pub(super) fn copies() -> Result<usize> {
+    let expected = "a number of devices, 1 or more";
+    match number(COPIES_VARIABLE, expected)?.unwrap_or(1) {
+        0 => Err(Error::value(format!("{COPIES_VARIABLE}: expected {expected}, received 0"))),
+        copies => Ok(copies),
+    }
 }
 
 /// The most bytes of one arena, where a buffer of the device has at most `largest`.

@@ -107,7 +107,7 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
     let halves = options.target.and_then(|target| Halves::parse(target.halves)).unwrap_or(Halves::Auto);
     let forced = options.force_kernel.as_deref();
     let context = Context { number, caps: &caps, tier, halves, precision: options.precision, forced };
-    refuse_plain(g)?;
+    refuse_plain(g, number)?;
     let mut steps = Vec::with_capacity(fusion.groups.len());
     for group in &fusion.groups {
         reserve::check()?;
@@ -124,7 +124,7 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
 
 /// # Errors
 /// `Type` when `g` computes on elements that the device's kernels have no lanes for.
-fn refuse_plain(g: &Graph) -> Result<()> {
+fn refuse_plain(g: &Graph, number: usize) -> Result<()> {
     let live = g.live();
     let plain = |id: &NodeId| live[id.index()] && (g.is_plain(*id) || g.fact(*id).dtype.is_plain());
     let Some(id) = g.ids().find(plain) else { return Ok(()) };
@@ -133,7 +133,8 @@ fn refuse_plain(g: &Graph) -> Result<()> {
     let dtype = dtypes.find(|dtype| dtype.is_plain()).unwrap_or(node.fact.dtype);
     let instead = if dtype.is_float() || !dtype.is_plain() { DType::F32 } else { DType::I32 };
     let what = node.op.def().name();
-    let e = format!("a GPU does not compute {what} of {dtype}; cast to {instead}, or compute on the device \"cpu\"");
+    let device = format!("device \"gpu:{number}\" does not compute {what} of {dtype}");
+    let e = format!("{device}; cast to {instead}, or compute on the device \"cpu\"");
     Err(Error::dtype(e).at(node.origin.as_deref().unwrap_or(what)))
 }
 
