@@ -20,7 +20,8 @@ class Sequential(Model):
     """Layers, each of which takes what the one before gives.
 
     Args:
-        layers: The layers; the first may be an `Input`. Without it the weights are made at the first call.
+        layers: The layers; the first may be an `Input`. Without it the weights are made at the first call. A
+            layer that stands at several places has the same weights at each.
         trainable: Whether training changes the weights.
         name: Name.
 
@@ -57,7 +58,7 @@ class Sequential(Model):
             raise ValueError(
                 f"{self.name}: add: expected an Input as the first layer only, received {layer.name!r}"
             )
-        if layer.name in self._names:
+        if self._names.get(layer.name, layer) is not layer:
             raise ValueError(
                 f"{self.name}: add: expected layers with different names, received another {layer.name!r}"
             )
@@ -110,7 +111,8 @@ class Sequential(Model):
         if not self._chain or isinstance(self._chain[-1], InputLayer):
             raise ValueError(f"{self.name}: pop: there are no layers left")
         layer = self._chain.pop()
-        del self._names[layer.name]
+        if not any(other is layer for other in self._chain):
+            del self._names[layer.name]
         if self._graph is not None and not rebuild:
             layer._inbound_nodes.pop()
             self._graph, self.built = None, False
@@ -218,7 +220,7 @@ class Sequential(Model):
         # A layer that was built is built again before it is added, and its weights keep their paths.
         outer = naming.enter_scopes(model._scopes())
         try:
-            layers = [serialization.deserialize_keras_object(e, custom_objects) for e in config["layers"]]
+            layers = _layers_of(config["layers"], custom_objects)
         finally:
             naming.enter_scopes(outer)
         for layer in layers:
@@ -229,3 +231,19 @@ class Sequential(Model):
         if not config.get("trainable", True):
             model._trainable = False
         return model
+
+
+def _layers_of(configs: list[Any], custom_objects: dict[str, Any] | None) -> list[Any]:
+    """The layers of a chain, whose names tell which of its places hold one layer."""
+    layers: list[Any] = []
+    known: dict[str, Any] = {}
+    for config in configs:
+        inner = config.get("config") if isinstance(config, dict) else None
+        name = inner.get("name") if isinstance(inner, dict) else None
+        layer = known.get(name) if isinstance(name, str) else None
+        if layer is None:
+            layer = serialization.deserialize_keras_object(config, custom_objects)
+            if isinstance(name, str):
+                known[name] = layer
+        layers.append(layer)
+    return layers
