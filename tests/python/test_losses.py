@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import losses, ops
+from cnnrs import losses, metrics, ops
 
 RANDOM = np.random.default_rng(5)
 LABELS = np.array([2, 0, 1, 2, 1], np.int32)
@@ -202,3 +202,16 @@ def test_labels_of_nan_are_outside_all_classes():
     with pytest.raises(ValueError, match="label"):
         ops.sparse_categorical_crossentropy([np.nan], np.ones((1, 3), np.float32), from_logits=True).numpy()
     assert ops.cast(np.array([np.nan, 3e9, -7.9], np.float32), "int32").tolist() == [-(2**31), 2**31 - 1, -7]
+
+
+@pytest.mark.parametrize("short", ["mse", "mae", "mape", "msle", "kld", "MSE", "MAE", "MAPE", "MSLE", "KLD"])
+def test_short_names_are_the_functions_that_they_stand_for(short):
+    assert getattr(losses, short) is getattr(metrics, short) is losses.get(short)
+
+
+def test_names_of_older_versions_are_there():
+    assert losses.kullback_leibler_divergence is metrics.kullback_leibler_divergence is losses.kl_divergence
+    assert losses.logcosh is metrics.logcosh is losses.log_cosh
+    for word in ("AUTO", "NONE", "SUM", "SUM_OVER_BATCH_SIZE"):
+        loss = losses.MeanSquaredError(reduction=getattr(losses.Reduction, word))
+        assert np.shape(loss([[1.0], [3.0]], [[0.0], [0.0]])) == ((2,) if word == "NONE" else ())
