@@ -431,3 +431,21 @@ def test_numbers_of_variables_are_saved_beside_tf(tmp_path):
     for name in ("a.keras", "a.safetensors", "a.h5"):
         model.save(tmp_path / name)
         assert cnnrs.models.load_model(tmp_path / name).optimizer.iterations == 1
+
+
+def test_a_function_says_that_it_has_no_graph_of_tensorflow():
+    concrete = tf.function(lambda x: x).get_concrete_function(tf.constant(1.0))
+    for name in ("graph", "function_def"):
+        with pytest.raises(AttributeError, match=f"no '{name}': it is recorded as a plan of cnnrs"):
+            getattr(concrete, name)
+    assert not hasattr(concrete, "another")
+
+
+def test_what_a_part_of_a_variable_is_assigned_fits_it():
+    v = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(ValueError, match=r"value of shape \(2,\), as the part has, received \(3,\)"):
+        v[0].assign([1.0, 2.0, 3.0])
+    assert v.numpy().tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert v[:, 1].assign([5.0, 6.0], read_value=False) is None
+    assert v.numpy().tolist() == [[1.0, 5.0], [3.0, 6.0]]
+    assert not hasattr(tf.constant([1.0, 2.0])[0], "assign")

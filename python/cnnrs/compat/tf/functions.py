@@ -189,6 +189,13 @@ def _advice(function: str, parallel_iterations: Any, pfor: Any) -> None:
     boolean(pfor, function, "experimental_use_pfor")
 
 
+# What TensorFlow's functions tell of their graphs.
+_OF_GRAPHS = frozenset(
+    "captured_inputs function_def graph inputs outputs structured_input_signature structured_outputs "
+    "trainable_variables variables".split()
+)
+
+
 class Function(tracing.Function):
     """What `tf.function` makes of a Python function.
 
@@ -264,6 +271,12 @@ class Function(tracing.Function):
         if name not in cache:
             cache[name] = Function(self.python_function.__get__(instance, owner), **self._options)
         return cache[name]
+
+    def __getattr__(self, name: str) -> Any:
+        message = f"a function of tf.function has no {name!r}"
+        if name in _OF_GRAPHS:
+            message += ": it is recorded as a plan of cnnrs, and there is no graph of TensorFlow to look into"
+        raise AttributeError(message, name=name, obj=self)
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> Function:
         """The function itself: a signature is recorded when it is first called."""
