@@ -17,8 +17,10 @@ _OF_LAYERS = {
     "get_output_mask_at": "compute_mask(inputs, previous_mask) gives masks",
     "get_output_shape_at": "layer.output.shape is the shape of the first call's output",
     "get_updates_for": "variables are assigned in call(); nothing is to be run besides it",
+    "input_shape": "layer.input.shape is the shape of the first call's input",
     "inbound_nodes": "layer.input is the input of the first call",
     "outbound_nodes": "model.layers lists layers in their order",
+    "output_shape": "layer.output.shape is the shape of the first call's output",
     "updates": "variables are assigned in call(); nothing is to be run besides it",
 }
 _OF_MODELS = {
