@@ -439,3 +439,46 @@ def test_a_layer_that_stands_twice_is_taken_away_once():
     np.testing.assert_allclose(model(x), shared(shared(x)), rtol=1e-6)
     with pytest.raises(ValueError, match="received another 'shared'"):
         model.add(layers.Dense(3, name="shared"))
+
+
+def preprocessing():
+    steps = Sequential([layers.Resizing(6, 6), layers.Rescaling(1 / 255)])
+    image = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    return steps, image, steps(image)
+
+
+def test_steps_of_preprocessing_take_an_image_and_then_a_batch():
+    steps, image, once = preprocessing()
+    assert once.shape == (6, 6, 3)
+    np.testing.assert_array_equal(steps(np.stack([image, image]))[1], once)
+    # A model with weights says which shape it expects, as before.
+    model = Sequential([layers.Flatten(), layers.Dense(2)])
+    model(np.ones((3, 4, 4), np.float32))
+    with pytest.raises(ValueError, match=r"expected shape \(None, 4, 4\), received \(4, 4\)"):
+        model(np.ones((4, 4), np.float32))
+
+
+def test_a_model_that_begins_with_steps_called_on_one_image_takes_batches():
+    steps, image, once = preprocessing()
+    flips = Sequential([layers.RandomFlip("horizontal", seed=1)])
+    flips(np.zeros((1, 8, 9, 3), np.float32))
+    model = Sequential([steps, flips, layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(1)])
+    assert not model.built
+    batch = np.stack([image, image, image])
+    convolved = model.layers[2](once[None])
+    expected = model.layers[4](model.layers[3](convolved))
+    np.testing.assert_allclose(
+        model.predict(batch, verbose=0), np.repeat(expected, 3, 0), rtol=1e-5, atol=1e-6
+    )
+    model.compile("sgd", "mse")
+    model.fit(batch, np.ones((3, 1)), verbose=0)
+    assert model.built and model.output_shape == (None, 1) and len(model.layers) == 5
+
+
+def test_a_model_that_begins_with_a_model_of_a_given_input_says_what_does_not_fit():
+    first = Sequential([Input((4,)), layers.Dense(3)])
+    with pytest.raises(ValueError, match="received"):
+        Sequential([first, layers.Conv2D(2, 3)])
+    called = Sequential([layers.Dense(3)])
+    called(np.ones((2, 4), np.float32))
+    assert Sequential([called, layers.Dense(2)]).output_shape == (None, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import serialization, symbolic, tree
+from cnnrs import ops, serialization, symbolic, tree
 from cnnrs.base import naming
 from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _tuples
@@ -35,6 +35,8 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name)
         self._chain: list[Layer] = []
         self._names: dict[str, Layer] = {}
+        # Whether the shape of the input is that of the data on which the first model was called.
+        self._borrows_shape = False
         for layer in layers if layers is not None else []:
             self.add(layer)
 
@@ -72,14 +74,31 @@ class Sequential(Model):
             and len(layer.inputs) == 1
         ):
             self.add(Input(batch_shape=layer.inputs[0].shape, dtype=layer.inputs[0].dtype))
+            self._borrows_shape = isinstance(layer, Sequential) and not layer._has_input()
         self._chain.append(layer)
         self._names[layer.name] = layer
         if isinstance(layer, InputLayer):
             self._set_graph(Graph(layer.output, layer.output, self.name))
         elif rebuild and self._graph is not None:
-            self._extend([layer])
+            try:
+                self._extend([layer])
+            except ValueError:
+                if not self._borrows_shape:
+                    raise
+                self._return_shape()
         else:
             self.built = self._graph is not None
+
+    def _has_input(self) -> bool:
+        """Whether the model was given an `Input`."""
+        return bool(self._chain) and isinstance(self._chain[0], InputLayer) and not self._borrows_shape
+
+    def _return_shape(self) -> None:
+        """Leaves it to the first call to say which shape inputs have: later layers take no such as was assumed."""
+        entry = self._chain.pop(0)
+        del self._names[entry.name]
+        self._graph, self.built, self._borrows_shape = None, False, False
+        self._forget_recorded()
 
     def _extend(self, layers: list[Layer]) -> None:
         assert self._graph is not None
@@ -173,6 +192,9 @@ class Sequential(Model):
         """What the last layer gives for inputs of the first one."""
         if self._graph is not None and not self._differs(inputs):
             return super().call(inputs, training, mask)
+        if self._graph is not None and inputs.dtype != self._graph.inputs[0].dtype:
+            # As for inputs of the shape that the graph has, so that the numbers are the same.
+            inputs = ops.cast(inputs, self._graph.inputs[0].dtype)
         if mask is not None:
             inputs = tree.map_structure(with_mask, inputs, mask)
         for layer in self.layers:
@@ -185,7 +207,10 @@ class Sequential(Model):
             return False
         assert self._graph is not None
         known, given = self._graph.inputs[0].shape, tuple(inputs.shape)
-        return len(known) == len(given) and known[1:] != given[1:]
+        if len(known) != len(given):
+            # Steps of preprocessing take one image or a batch of them, whichever came first.
+            return not self.trainable_weights
+        return known[1:] != given[1:]
 
     def _is_functional(self) -> bool:
         return False
