@@ -94,7 +94,7 @@ class Sequential(Model):
         return bool(self._chain) and isinstance(self._chain[0], InputLayer) and not self._borrows_shape
 
     def _return_shape(self) -> None:
-        """Leaves it to the first call to say which shape inputs have: later layers take no such as was assumed."""
+        """Leaves the shape of inputs to the first call: the one that was assumed does not fit the layers."""
         entry = self._chain.pop(0)
         del self._names[entry.name]
         self._graph, self.built, self._borrows_shape = None, False, False
