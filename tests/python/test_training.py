@@ -667,3 +667,10 @@ def test_several_inputs_are_validated_on_in_a_tuple_too(structure, weights):
     batches = [((x[0][:3], x[1][:3]), (y[0][:3], y[1][:3])), ((x[0][3:], x[1][3:]), (y[0][3:], y[1][3:]))]
     of_batches = model.fit(x, y, validation_data=batches, verbose=0).history["val_loss"]
     assert of_batches[-1] == pytest.approx(model.evaluate(x, y, verbose=0)[0], rel=1e-5)
+
+
+def test_texts_are_to_be_turned_into_numbers():
+    with pytest.raises(
+        TypeError, match="x: expected numbers or booleans, received texts: turn them into numbers"
+    ):
+        build().fit(np.array(["a", "b"]), np.ones(2), verbose=0)
