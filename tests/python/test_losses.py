@@ -215,3 +215,27 @@ def test_names_of_older_versions_are_there():
     for word in ("AUTO", "NONE", "SUM", "SUM_OVER_BATCH_SIZE"):
         loss = losses.MeanSquaredError(reduction=getattr(losses.Reduction, word))
         assert np.shape(loss([[1.0], [3.0]], [[0.0], [0.0]])) == ((2,) if word == "NONE" else ())
+
+
+@pytest.mark.parametrize("axis", [(1, 2, 3), [1, 2], None, 1, -1])
+def test_losses_of_images_are_means_over_several_axes(axis):
+    """The loss of an autoencoder: one number for each image."""
+    rng = np.random.default_rng(0)
+    y, p = (
+        rng.integers(0, 2, (2, 3, 4, 1)).astype(np.float32),
+        rng.uniform(0.1, 0.9, (2, 3, 4, 1)).astype(np.float32),
+    )
+    axes = tuple(axis) if isinstance(axis, list) else axis
+    entropy = -(y * np.log(p) + (1 - y) * np.log(1 - p))
+    right = y * p + (1 - y) * (1 - p)
+    lengths = [np.sqrt((z * z).sum(axes, keepdims=True)) for z in (y, p)]
+    with np.errstate(invalid="ignore"):
+        cosines = np.nan_to_num(-(y / lengths[0] * p / lengths[1])).sum(axes)
+    for function, expected in (
+        (losses.binary_crossentropy, entropy.mean(axes)),
+        (losses.binary_focal_crossentropy, ((1 - right) ** 2 * entropy).mean(axes)),
+        (losses.cosine_similarity, cosines),
+    ):
+        np.testing.assert_allclose(function(y, p, axis=axis), expected, rtol=1e-5, atol=1e-6)
+    whole = losses.BinaryCrossentropy(axis=axis, reduction="sum")(y, p)
+    np.testing.assert_allclose(whole, entropy.mean(axes).sum(), rtol=1e-5)
