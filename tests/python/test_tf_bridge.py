@@ -449,3 +449,19 @@ def test_what_a_part_of_a_variable_is_assigned_fits_it():
     assert v[:, 1].assign([5.0, 6.0], read_value=False) is None
     assert v.numpy().tolist() == [[1.0, 5.0], [3.0, 6.0]]
     assert not hasattr(tf.constant([1.0, 2.0])[0], "assign")
+
+
+def test_functions_of_values_are_decorators_too():
+    @tf.py_function(Tout=tf.float32)
+    def doubled(x):
+        return x * 2.0
+
+    @tf.numpy_function(Tout=[tf.int32, tf.float32])
+    def parts(x, y):
+        return (x + 1).astype(np.int32), y.astype(np.float32)
+
+    assert doubled.__name__ == "doubled" and float(doubled(tf.constant(1.5))) == 3.0
+    whole, rest = parts(np.array([1, 2]), tf.constant([0.5]))
+    assert whole.numpy().tolist() == [2, 3] and rest.dtype == tf.float32
+    data = tf.data.Dataset.range(3).map(lambda i: doubled(tf.cast(i, tf.float32)))
+    assert [float(x) for x in data] == [0.0, 2.0, 4.0]

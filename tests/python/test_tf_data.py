@@ -43,3 +43,11 @@ def test_a_sparse_tensor_in_a_data_set_is_to_be_made_dense():
         next(iter(data.map(lambda row: tf.io.parse_single_example(row, feature)["boxes"])))
     dense = data.map(lambda row: tf.sparse.to_dense(tf.io.parse_single_example(row, feature)["boxes"]))
     assert next(iter(dense)).numpy().tolist() == [0.5, 1.0]
+
+
+def test_iterators_have_next():
+    data = tf.data.Dataset.from_tensor_slices(([[1.0], [2.0]], [3, 4])).batch(1)
+    images, labels = data.as_numpy_iterator().next()
+    assert images.tolist() == [[1.0]] and labels.tolist() == [3]
+    elements = iter(data)
+    assert [int(elements.next()[1]), int(elements.get_next()[1]), next(elements, None)] == [3, 4, None]

@@ -489,19 +489,33 @@ def _ran(function: str, results: Any, types: Any, name: str | None) -> Any:
     return made if several else made[0] if made else None
 
 
-def numpy_function(func: Any, inp: Any, Tout: Any, stateful: bool = True, name: str | None = None) -> Any:
+def _calling(call: Callable[..., Any], decorated: Callable[..., Any], Tout: Any, **options: Any) -> Any:
+    """The function as its decorator gives it: its arguments are the inputs of `call`."""
+
+    @functools.wraps(decorated)
+    def called(*inputs: Any) -> Any:
+        return call(decorated, list(inputs), Tout, **options)
+
+    return called
+
+
+def numpy_function(
+    func: Any = None, inp: Any = None, Tout: Any = None, stateful: bool = True, name: str | None = None
+) -> Any:
     """Calls a function with arrays.
 
     Values are read: in functions that are being recorded this is an error, and `tf.function` and data sets
     run their function as Python instead.
 
     Args:
-        func: Function of arrays.
+        func: Function of arrays; None for a decorator of one.
         inp: Tensors.
         Tout: The dtypes of the results, in a list if there are several.
         stateful: Either; the function is called each time.
         name: What begins the message of an error.
     """
+    if func is None:
+        return lambda decorated: _calling(numpy_function, decorated, Tout, stateful=stateful, name=name)
     boolean(stateful, "numpy_function", "stateful")
     arrays = [np.asarray(x) for x in (inp if isinstance(inp, (list, tuple)) else [inp])]
     return _ran("tf.numpy_function", func(*arrays), Tout, name)
@@ -511,13 +525,15 @@ def py_function(func: Any = None, inp: Any = None, Tout: Any = None, name: str |
     """Calls a function with tensors that have values; gradients flow through it.
 
     Args:
-        func: Function of tensors.
+        func: Function of tensors; None for a decorator of one.
         inp: Tensors.
         Tout: The dtypes of the results, in a list if there are several; None for none.
         name: What begins the message of an error.
     """
     from cnnrs.compat.tf.tensors import convert_to_tensor
 
+    if func is None:
+        return lambda decorated: _calling(py_function, decorated, Tout, name=name)
     given = [convert_to_tensor(x) for x in inp or ()]
     if context.is_tracing():
         for x in given:
