@@ -465,3 +465,20 @@ def test_functions_of_values_are_decorators_too():
     assert whole.numpy().tolist() == [2, 3] and rest.dtype == tf.float32
     data = tf.data.Dataset.range(3).map(lambda i: doubled(tf.cast(i, tf.float32)))
     assert [float(x) for x in data] == [0.0, 2.0, 4.0]
+
+
+def test_a_function_gives_tensors_for_numbers():
+    @tf.function
+    def relu(x):
+        return x if tf.greater(x, 0) else 0
+
+    @tf.function
+    def several(x):
+        return {"x": x, "factor": 1.5, "nothing": None, "whole": [True, np.ones(2)]}
+
+    assert [relu(tf.constant(v)).numpy().tolist() for v in (-1, 2)] == [0, 2]
+    with tf.GradientTape():
+        assert isinstance(relu(tf.constant(-1)), tf.Tensor)
+    made = several(tf.constant(1.0))
+    assert made["factor"].dtype == tf.float32 and made["nothing"] is None
+    assert [part.dtype.name for part in made["whole"]] == ["bool", "float64"]

@@ -29,6 +29,7 @@ from cnnrs import _core, ops, tape, tracing, tree
 from cnnrs.base import context, devices
 from cnnrs.base import naming as _naming
 from cnnrs.base.devices import devices as _devices
+from cnnrs.base.dtypes import is_number
 from cnnrs.compat.tf.arguments import boolean, of_dtype, tensor
 from cnnrs.compat.tf.dtypes import as_dtype
 from cnnrs.compat.tf.namespaces import operation
@@ -228,16 +229,16 @@ class Function(tracing.Function):
         if self.input_signature is not None:
             args, kwargs = self._as_signature(args, kwargs), {}
         if self._in_python or SETTINGS.functions_run_eagerly or _TAPES.open or _has_data(args, kwargs):
-            return self.python_function(*args, **kwargs)
+            return _as_results(self.python_function(*args, **kwargs))
         try:
-            return super().__call__(*args, **kwargs)
+            return _as_results(super().__call__(*args, **kwargs))
         except _core.TracedValueError as error:
             if self._options["strict"] or context.is_tracing():
                 raise
             self._in_python = True
             name = getattr(self.python_function, "__qualname__", repr(self.python_function))
             _LOG.warning("tf.function: %s runs as Python, for it reads values: %s", name, error)
-            return self.python_function(*args, **kwargs)
+            return _as_results(self.python_function(*args, **kwargs))
 
     def _as_signature(self, args: Any, kwargs: Any) -> tuple[Any, ...]:
         """Arguments as tensors of the signature.
@@ -290,6 +291,19 @@ class Function(tracing.Function):
     def experimental_get_tracing_count(self) -> int:
         """How often the function has been recorded."""
         return self.traces
+
+
+def _as_results(results: Any) -> Any:
+    """What a function returned, with tensors in the place of numbers and arrays."""
+    if results is None or isinstance(results, (_core.Tensor, _core.Variable)):
+        return results
+    from cnnrs.compat.tf.tensors import convert_to_tensor
+
+    def made(leaf: Any) -> Any:
+        numeric = isinstance(leaf, (bool, int, float, np.ndarray, np.generic)) and is_number(np.asarray(leaf))
+        return convert_to_tensor(leaf) if numeric else leaf
+
+    return tree.map_structure(made, results)
 
 
 def _fitted(fit: Callable[[Any, Any], Any], spec: Any, x: Any) -> Any:
