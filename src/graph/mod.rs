@@ -12,6 +12,7 @@ pub use verify::verify;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::ops::compose::Composite;
 use crate::ops::constant::Input;
 use crate::ops::{Kind, Op};
 use crate::shape::Fact;
@@ -440,6 +441,12 @@ impl Graph {
         let name = |n: &Node| n.op.def().name();
         let same = |(a, b): (&Node, &Node)| name(a) == name(b) && a.inputs == b.inputs;
         self.nodes.len() == other.nodes.len() && self.nodes.iter().zip(&other.nodes).all(same)
+    }
+
+    /// Whether nothing is computed: elements are moved at most, as by slices and reshapes.
+    pub fn only_moves(&self) -> bool {
+        let whole = |op: &Op| matches!(op, Op::Composite(Composite::Call(_) | Composite::Custom(_)) | Op::Gradient(_));
+        self.nodes.iter().all(|n| n.inputs.is_empty() || (n.op.def().moves() && !whole(&n.op)))
     }
 
     /// How the first node that differs from `other`'s does, or None for equal graphs.

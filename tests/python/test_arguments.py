@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 
 import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import applications, callbacks, initializers, layers, losses, metrics, models, optimizers, saving
+from cnnrs import (
+    applications,
+    callbacks,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    saving,
+    utils,
+)
 from cnnrs.base.arguments import NamedArguments
 from cnnrs.optimizers import schedules
 
@@ -215,3 +227,30 @@ def test_errors_show_no_large_arrays_whole():
         assert str(caught.value).endswith(shown), str(caught.value)[:300]
     with pytest.raises(ValueError, match="…$"):
         layers.Conv2D(8, list(range(1000)) + ["a"])
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: layers.Conv2D(8, 3, border_mode="same"), "it is called 'padding' today"),
+        (lambda: layers.Conv2D(8, 3, subsample=(2, 2)), "it is called 'strides' today"),
+        (lambda: layers.Embedding(5, 2, init="uniform"), "it is called 'embeddings_initializer' today"),
+        (lambda: layers.Dense(4, output_dim=3), "it is called 'units' today"),
+        (lambda: layers.Dense(4, weights=[]), "call set_weights once the layer is built"),
+        (lambda: layers.Dense(4, batch_input_shape=(2, 3)), "layers.Input(batch_shape=...)"),
+        (lambda: layers.Input(batch_input_shape=(2, 3)), "it is called 'batch_shape' today"),
+        (lambda: optimizers.Adam(decay=1e-6), "as learning_rate"),
+        (lambda: callbacks.ReduceLROnPlateau(epsilon=1e-3), "it is called 'min_delta' today"),
+        (
+            lambda: utils.image_dataset_from_directory(".", smart_resize=True),
+            "it is called 'crop_to_aspect_ratio' today",
+        ),
+        (lambda: compiled().fit(X, Y, workers=2), "PyDataset takes it"),
+        # An argument that only others had gets no such hint.
+        (lambda: layers.Dense(4, period=2), "Dense: unexpected argument 'period'$"),
+    ],
+)
+def test_who_gives_an_argument_of_a_former_version_is_told_its_name_of_today(call, words):
+    pattern = words if words.endswith("$") else re.escape(words)
+    with pytest.raises(TypeError, match=f"(?s){pattern}"):
+        call()

@@ -84,9 +84,12 @@ def test_the_core_gives_what_the_layer_gives(name, kind, chains):
     assert len(chains) == count
     for a, b in zip(actual, expected, strict=True):
         assert a.shape == b.shape and a.dtype == b.dtype
-        # Values of histograms and steps may fall on the other side of a boundary.
+        # Values of histograms and steps may fall on the other side of a boundary, and halves be rounded
+        # up or down.
         apart = np.abs(a.astype(np.float64) - b) > (255 if kind == "uint8" else 1) * 2e-5
-        assert apart.mean() <= (0.02 if name in ("RandAugment", "AugMix", "TrivialAugment") else 0.0)
+        few = {"RandAugment": 0.02, "AugMix": 0.02, "TrivialAugment": 0.02}
+        assert apart.mean() <= few.get(name, 0.005 if (name, kind) == ("Resizing", "uint8") else 0.0)
+        assert np.abs(a.astype(np.float64) - b).max() <= (255 if name in few else 1)
 
 
 @pytest.mark.parametrize(

@@ -280,3 +280,25 @@ def test_a_nan_in_an_array_reaches_the_pixels_that_read_it():
 def test_a_size_beyond_memory_is_an_error(size):
     with pytest.raises(MemoryError, match="^resize: size: no memory for images of .* pixels, which take "):
         ops.image.resize(np.zeros((4, 5, 3), "float32"), size)
+
+
+@pytest.mark.parametrize("size", [(20, 23), (27, 30), (64, 61), (224, 224), (300, 299)])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_white_stays_white_between_two_pixels(size, dtype):
+    """`image / 255` of it is not above 1, of which drawing would warn."""
+    white = np.full((31, 17, 3), 255, dtype)
+    for image in (white.astype(np.float32), cnnrs.ops.convert_to_tensor(white)):
+        assert np.asarray(cnnrs.ops.image.resize(image, size)).max() == 255
+        assert np.asarray(layers.Resizing(*size)(image)).min() == 255
+
+
+def test_white_photos_of_a_directory_stay_white(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for number, (height, width) in enumerate([(31, 17), (48, 64), (201, 301)]):
+        image.fromarray(np.full((height, width, 3), 255, np.uint8)).save(tmp_path / f"{number}.png")
+    for size in [(20, 23), (64, 61), (224, 224)]:
+        data = cnnrs.utils.image_dataset_from_directory(
+            tmp_path, labels=None, image_size=size, verbose=False, shuffle=False
+        )
+        for batch in data:
+            assert np.asarray(batch).max() == 255

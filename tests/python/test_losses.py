@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import losses, ops
+from cnnrs import losses, metrics, ops
 
 RANDOM = np.random.default_rng(5)
 LABELS = np.array([2, 0, 1, 2, 1], np.int32)
@@ -202,3 +202,40 @@ def test_labels_of_nan_are_outside_all_classes():
     with pytest.raises(ValueError, match="label"):
         ops.sparse_categorical_crossentropy([np.nan], np.ones((1, 3), np.float32), from_logits=True).numpy()
     assert ops.cast(np.array([np.nan, 3e9, -7.9], np.float32), "int32").tolist() == [-(2**31), 2**31 - 1, -7]
+
+
+@pytest.mark.parametrize("short", ["mse", "mae", "mape", "msle", "kld", "MSE", "MAE", "MAPE", "MSLE", "KLD"])
+def test_short_names_are_the_functions_that_they_stand_for(short):
+    assert getattr(losses, short) is getattr(metrics, short) is losses.get(short)
+
+
+def test_names_of_older_versions_are_there():
+    assert losses.kullback_leibler_divergence is metrics.kullback_leibler_divergence is losses.kl_divergence
+    assert losses.logcosh is metrics.logcosh is losses.log_cosh
+    for word in ("AUTO", "NONE", "SUM", "SUM_OVER_BATCH_SIZE"):
+        loss = losses.MeanSquaredError(reduction=getattr(losses.Reduction, word))
+        assert np.shape(loss([[1.0], [3.0]], [[0.0], [0.0]])) == ((2,) if word == "NONE" else ())
+
+
+@pytest.mark.parametrize("axis", [(1, 2, 3), [1, 2], None, 1, -1])
+def test_losses_of_images_are_means_over_several_axes(axis):
+    """The loss of an autoencoder: one number for each image."""
+    rng = np.random.default_rng(0)
+    y, p = (
+        rng.integers(0, 2, (2, 3, 4, 1)).astype(np.float32),
+        rng.uniform(0.1, 0.9, (2, 3, 4, 1)).astype(np.float32),
+    )
+    axes = tuple(axis) if isinstance(axis, list) else axis
+    entropy = -(y * np.log(p) + (1 - y) * np.log(1 - p))
+    right = y * p + (1 - y) * (1 - p)
+    lengths = [np.sqrt((z * z).sum(axes, keepdims=True)) for z in (y, p)]
+    with np.errstate(invalid="ignore"):
+        cosines = np.nan_to_num(-(y / lengths[0] * p / lengths[1])).sum(axes)
+    for function, expected in (
+        (losses.binary_crossentropy, entropy.mean(axes)),
+        (losses.binary_focal_crossentropy, ((1 - right) ** 2 * entropy).mean(axes)),
+        (losses.cosine_similarity, cosines),
+    ):
+        np.testing.assert_allclose(function(y, p, axis=axis), expected, rtol=1e-5, atol=1e-6)
+    whole = losses.BinaryCrossentropy(axis=axis, reduction="sum")(y, p)
+    np.testing.assert_allclose(whole, entropy.mean(axes).sum(), rtol=1e-5)

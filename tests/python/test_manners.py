@@ -278,3 +278,17 @@ def test_batches_whose_number_nobody_knew_are_counted(verbose, capsys):
     model.evaluate(data, verbose=verbose)
     lines = [line.split("\r")[-1] for line in capsys.readouterr().out.split("\n")]
     assert [line.split(" ")[0] for line in lines if "/step" in line] == ["3/3"] * 3
+
+
+def test_pictures_of_a_tensor_one_by_one_make_no_warning():
+    """What is compiled for `images[i]` takes next to no time, and who draws ten of them is told nothing."""
+    images = keras.ops.convert_to_tensor(np.random.default_rng(0).random((40, 4, 4, 1), np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for i in range(20):
+            images[i].numpy()
+        for i in range(20):
+            np.asarray(keras.ops.squeeze(images[20 + i]))
+    with pytest.warns(RuntimeWarning, match="plans have been compiled"):
+        for i in range(20):
+            (images[: i + 3] * 2.0).numpy()

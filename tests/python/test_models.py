@@ -381,8 +381,104 @@ def test_a_layer_that_comes_twice_and_names_that_repeat():
     model = cnnrs.Sequential([Input((4,)), layers.Dense(4, name="a")])
     model.add(shared)
     with pytest.raises(ValueError, match="another 'shared'"):
-        model.add(shared)
+        model.add(layers.Dense(4, name="shared"))
+    model.add(shared)
+    model.pop()
     model.pop()
     model.add(shared)
     assert [layer.name for layer in model.layers] == ["a", "shared"]
     assert model.predict(np.ones((1, 4), np.float32), verbose=0).shape == (1, 4)
+
+
+def shared_layer_model(given_input):
+    shared = layers.Dense(3, activation="tanh", name="shared")
+    start = [Input((3,))] if given_input else []
+    return Sequential([*start, shared, shared, layers.Dense(1)]), shared
+
+
+@pytest.mark.parametrize("given_input", [True, False])
+def test_a_layer_may_stand_at_several_places_of_a_chain(given_input, tmp_path):
+    model, shared = shared_layer_model(given_input)
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    y = model(x).numpy()
+    kernel, bias = (w.numpy() for w in shared.weights)
+    once = np.tanh(x @ kernel + bias)
+    twice = np.tanh(once @ kernel + bias)
+    last = [w.numpy() for w in model.layers[-1].weights]
+    np.testing.assert_allclose(y, twice @ last[0] + last[1], rtol=1e-5, atol=1e-6)
+    assert [layer.name for layer in model.layers[:2]] == ["shared", "shared"]
+    assert len(model.weights) == 4 and model.count_params() == 16
+    model.compile("sgd", "mse")
+    model.fit(x, y + 1, epochs=2, verbose=0)
+    expected = model.predict(x, verbose=0)
+
+    configured = Sequential.from_config(model.get_config())
+    configured.build((None, 3))
+    configured.set_weights(model.get_weights())
+    cloned = models.clone_model(model)
+    cloned.set_weights(model.get_weights())
+    copies = [configured, cloned]
+    for name in ("m.keras", "m.h5", "m.safetensors"):
+        model.save(tmp_path / name)
+        copies.append(models.load_model(tmp_path / name))
+    model.save_weights(tmp_path / "m.weights.h5")
+    other, _ = shared_layer_model(given_input)
+    other.build((None, 3))
+    other.load_weights(tmp_path / "m.weights.h5")
+    for copy in (*copies, other):
+        assert copy.layers[0] is copy.layers[1] and len(copy.weights) == 4
+        np.testing.assert_allclose(copy.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_that_stands_twice_is_taken_away_once():
+    model, shared = shared_layer_model(True)
+    model.pop()
+    assert model.pop() is shared and model.layers == [shared] and model.output_shape == (None, 3)
+    model.add(shared)
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_allclose(model(x), shared(shared(x)), rtol=1e-6)
+    with pytest.raises(ValueError, match="received another 'shared'"):
+        model.add(layers.Dense(3, name="shared"))
+
+
+def preprocessing():
+    steps = Sequential([layers.Resizing(6, 6), layers.Rescaling(1 / 255)])
+    image = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    return steps, image, steps(image)
+
+
+def test_steps_of_preprocessing_take_an_image_and_then_a_batch():
+    steps, image, once = preprocessing()
+    assert once.shape == (6, 6, 3)
+    np.testing.assert_array_equal(steps(np.stack([image, image]))[1], once)
+    # A model with weights says which shape it expects, as before.
+    model = Sequential([layers.Flatten(), layers.Dense(2)])
+    model(np.ones((3, 4, 4), np.float32))
+    with pytest.raises(ValueError, match=r"expected shape \(None, 4, 4\), received \(4, 4\)"):
+        model(np.ones((4, 4), np.float32))
+
+
+def test_a_model_that_begins_with_steps_called_on_one_image_takes_batches():
+    steps, image, once = preprocessing()
+    flips = Sequential([layers.RandomFlip("horizontal", seed=1)])
+    flips(np.zeros((1, 8, 9, 3), np.float32))
+    model = Sequential([steps, flips, layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(1)])
+    assert not model.built
+    batch = np.stack([image, image, image])
+    convolved = model.layers[2](once[None])
+    expected = model.layers[4](model.layers[3](convolved))
+    np.testing.assert_allclose(
+        model.predict(batch, verbose=0), np.repeat(expected, 3, 0), rtol=1e-5, atol=1e-6
+    )
+    model.compile("sgd", "mse")
+    model.fit(batch, np.ones((3, 1)), verbose=0)
+    assert model.built and model.output_shape == (None, 1) and len(model.layers) == 5
+
+
+def test_a_model_that_begins_with_a_model_of_a_given_input_says_what_does_not_fit():
+    first = Sequential([Input((4,)), layers.Dense(3)])
+    with pytest.raises(ValueError, match="received"):
+        Sequential([first, layers.Conv2D(2, 3)])
+    called = Sequential([layers.Dense(3)])
+    called(np.ones((2, 4), np.float32))
+    assert Sequential([called, layers.Dense(2)]).output_shape == (None, 2)

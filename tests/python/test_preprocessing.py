@@ -123,3 +123,30 @@ def test_scales_per_channel_go_into_a_config():
     x = np.ones((1, 3, 3, 2))
     np.testing.assert_array_equal(layers.Rescaling.from_config(config)(x).numpy(), layer(x).numpy())
     assert layer(x).numpy()[0, 0, 0].tolist() == [1.5, 3.0]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.CenterCrop(2, 2),
+        layers.Resizing(2, 3),
+        layers.Rescaling(1 / 255),
+        layers.Normalization(mean=1.0, variance=4.0, axis=None),
+        layers.RandomFlip(seed=0),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_list_of_images_is_a_batch(layer):
+    images = list(np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8))
+    expected = layer(np.stack(images), **({"training": False} if "Random" in type(layer).__name__ else {}))
+    for given in (images, [cnnrs.ops.convert_to_tensor(image) for image in images]):
+        made = layer(given, **({"training": False} if "Random" in type(layer).__name__ else {}))
+        assert made.dtype == expected.dtype
+        np.testing.assert_array_equal(made, expected)
+    with pytest.raises(ValueError, match=r"one shape.*received \(4, 4, 3\) and \(5, 4, 3\)"):
+        layer([images[0], np.zeros((5, 4, 3), np.uint8)])
+
+
+def test_arrays_in_a_list_are_several_inputs_of_other_layers():
+    with pytest.raises(ValueError, match="expected 1 inputs, received 2"):
+        layers.Dense(2)([np.ones((3, 4)), np.ones((3, 4))])

@@ -103,6 +103,10 @@ def test_names_of_keras_2():
         with pytest.raises(AttributeError, match=f"{name}', which Keras 2 had: "):
             getattr(model, name)
         assert not hasattr(layer, name)
+    for name, hint in former_names._SHAPES.items():
+        with pytest.raises(AttributeError, match=f"{name}', which Keras 2 had: {hint}"):
+            getattr(layer, name)
+        assert isinstance(getattr(model, name), tuple)
     with pytest.raises(AttributeError, match="'Dense' object has no attribute 'unit'$"):
         layer.unit  # noqa: B018
     assert copy.deepcopy(layer).units == 1

@@ -431,3 +431,54 @@ def test_numbers_of_variables_are_saved_beside_tf(tmp_path):
     for name in ("a.keras", "a.safetensors", "a.h5"):
         model.save(tmp_path / name)
         assert cnnrs.models.load_model(tmp_path / name).optimizer.iterations == 1
+
+
+def test_a_function_says_that_it_has_no_graph_of_tensorflow():
+    concrete = tf.function(lambda x: x).get_concrete_function(tf.constant(1.0))
+    for name in ("graph", "function_def"):
+        with pytest.raises(AttributeError, match=f"no '{name}': it is recorded as a plan of cnnrs"):
+            getattr(concrete, name)
+    assert not hasattr(concrete, "another")
+
+
+def test_what_a_part_of_a_variable_is_assigned_fits_it():
+    v = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(ValueError, match=r"value of shape \(2,\), as the part has, received \(3,\)"):
+        v[0].assign([1.0, 2.0, 3.0])
+    assert v.numpy().tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert v[:, 1].assign([5.0, 6.0], read_value=False) is None
+    assert v.numpy().tolist() == [[1.0, 5.0], [3.0, 6.0]]
+    assert not hasattr(tf.constant([1.0, 2.0])[0], "assign")
+
+
+def test_functions_of_values_are_decorators_too():
+    @tf.py_function(Tout=tf.float32)
+    def doubled(x):
+        return x * 2.0
+
+    @tf.numpy_function(Tout=[tf.int32, tf.float32])
+    def parts(x, y):
+        return (x + 1).astype(np.int32), y.astype(np.float32)
+
+    assert doubled.__name__ == "doubled" and float(doubled(tf.constant(1.5))) == 3.0
+    whole, rest = parts(np.array([1, 2]), tf.constant([0.5]))
+    assert whole.numpy().tolist() == [2, 3] and rest.dtype == tf.float32
+    data = tf.data.Dataset.range(3).map(lambda i: doubled(tf.cast(i, tf.float32)))
+    assert [float(x) for x in data] == [0.0, 2.0, 4.0]
+
+
+def test_a_function_gives_tensors_for_numbers():
+    @tf.function
+    def relu(x):
+        return x if tf.greater(x, 0) else 0
+
+    @tf.function
+    def several(x):
+        return {"x": x, "factor": 1.5, "nothing": None, "whole": [True, np.ones(2)]}
+
+    assert [relu(tf.constant(v)).numpy().tolist() for v in (-1, 2)] == [0, 2]
+    with tf.GradientTape():
+        assert isinstance(relu(tf.constant(-1)), tf.Tensor)
+    made = several(tf.constant(1.0))
+    assert made["factor"].dtype == tf.float32 and made["nothing"] is None
+    assert [part.dtype.name for part in made["whole"]] == ["bool", "float64"]

@@ -648,3 +648,29 @@ def test_a_loss_without_reduction_is_the_mean_over_all_samples(outputs):
     logs = model.evaluate(x, [y] * outputs, batch_size=4, verbose=0, return_dict=True)
     assert logs.pop("loss") == pytest.approx(outputs * expected, rel=1e-5)
     assert list(logs.values()) == pytest.approx([expected] * len(logs), rel=1e-5)
+
+
+@pytest.mark.parametrize("structure", [tuple, list])
+@pytest.mark.parametrize("weights", [(), (np.ones(6, np.float32),)])
+def test_several_inputs_are_validated_on_in_a_tuple_too(structure, weights):
+    wide, deep = cnnrs.Input((2,)), cnnrs.Input((3,))
+    joined = layers.Concatenate()([wide, deep])
+    model = cnnrs.Model(
+        [wide, deep], [layers.Dense(1, name="main")(joined), layers.Dense(1, name="aux")(deep)]
+    )
+    model.compile("sgd", "mse", loss_weights=[0.5, 0.5])
+    x = structure([np.ones((6, 2), np.float32), np.ones((6, 3), np.float32)])
+    y = structure([np.ones((6, 1), np.float32), np.zeros((6, 1), np.float32)])
+    history = model.fit(x, y, validation_data=(x, y, *weights), epochs=2, verbose=0).history
+    assert history["val_loss"][-1] == pytest.approx(model.evaluate(x, y, verbose=0)[0], rel=1e-5)
+    # A list of tuples is a list of batches.
+    batches = [((x[0][:3], x[1][:3]), (y[0][:3], y[1][:3])), ((x[0][3:], x[1][3:]), (y[0][3:], y[1][3:]))]
+    of_batches = model.fit(x, y, validation_data=batches, verbose=0).history["val_loss"]
+    assert of_batches[-1] == pytest.approx(model.evaluate(x, y, verbose=0)[0], rel=1e-5)
+
+
+def test_texts_are_to_be_turned_into_numbers():
+    with pytest.raises(
+        TypeError, match="x: expected numbers or booleans, received texts: turn them into numbers"
+    ):
+        build().fit(np.array(["a", "b"]), np.ones(2), verbose=0)

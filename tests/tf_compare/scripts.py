@@ -42,6 +42,31 @@ def linear_regression_by_hand(tf: Any) -> Any:
 
 
 @_script
+def parts_of_variables(tf: Any) -> Any:
+    """Elements, rows and columns of a variable are assigned, also in a recorded function."""
+    v, w = tf.Variable(_numbers(3, 4)), tf.Variable([1, 2, 3])
+    values = []
+    v[0, 1].assign(42.0)
+    values.append(v.read_value())
+    v[:, 2].assign([0.0, 1.0, 2.0])
+    v[-1].assign([7, 8, 9, 10])
+    values.append(v.read_value())
+    v[1:, ::2].assign([[5.0], [6.0]])
+    v[..., 3].assign(0.5)
+    values.append(v.read_value())
+    w[1].assign(w[0] + 4)
+
+    @tf.function
+    def swap() -> Any:
+        first = tf.identity(v[0])
+        v[0].assign(v[1])
+        v[1].assign(first)
+        return tf.reduce_sum(v[0])
+
+    return [*values, w.read_value(), swap(), v.read_value()]
+
+
+@_script
 def own_training_loop(tf: Any) -> Any:
     """A Keras model trained with a tape, an optimizer and a metric."""
     model = tf.keras.Sequential(

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cnnrs.base import suggest
+from cnnrs.base import former_arguments, suggest
 
 __all__ = [
     "NamedArguments",
@@ -105,9 +105,8 @@ def reject(target: Any, kwargs: Iterable[str] | Mapping[str, Any], also: tuple[s
     unknown = [name for name in kwargs if name not in known]
     if not unknown:
         raise TypeError(f"{target.__name__}: unexpected argument {next(iter(kwargs))!r}")
-    raise TypeError(
-        f"{target.__name__}: unexpected argument {unknown[0]!r}{suggest.did_you_mean(unknown[0], known)}"
-    )
+    hint = former_arguments.hint_of(unknown[0], known) or suggest.did_you_mean(unknown[0], known)
+    raise TypeError(f"{target.__name__}: unexpected argument {unknown[0]!r}{hint}")
 
 
 def explain(error: TypeError, target: Any, kwargs: dict[str, Any]) -> None:

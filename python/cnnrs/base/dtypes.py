@@ -80,6 +80,12 @@ _TABLE = {
 # Names that Keras knows and never promotes.
 _ALONE = ("string", "float8_e4m3fn", "float8_e5m2")
 
+# What to do instead of making a tensor of such elements.
+_INSTEAD = {
+    "string": "turn texts into numbers first, as with layers.StringLookup or layers.TextVectorization, which "
+    "are called on the data: dataset.map(lookup)",
+}
+
 _HELD = [name for name, row in _TABLE.items() if row.status in ("computed", "plain", "stored")]
 # The floats and the integers that tensors hold, and the types that are held and not computed in.
 FLOATS = ("float32", "float16", "bfloat16", "float64")
@@ -115,7 +121,8 @@ def standardize_dtype(dtype: Any, default: str = FLOAT) -> str:
     if row is None and name not in _ALONE:
         raise TypeError(f"dtype: expected one of {', '.join(_HELD)}, received {dtype!r}")
     if row is None or row.status == "absent":
-        raise TypeError(f"dtype: tensors hold no {name}; nothing stands for it")
+        instead = _INSTEAD.get(name, "nothing stands for it")
+        raise TypeError(f"dtype: tensors hold no {name}; {instead}")
     return row.result if row.status == "weak" and row.result else name
 
 

@@ -81,7 +81,14 @@ def as_leaf(value: Any, where: str) -> Any:
 
 
 def _words(value: Any, array: np.ndarray) -> str:
-    return f"an array of {array.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+    if isinstance(value, np.ndarray):
+        return f"an array of {array.dtype}"
+    dense = (
+        "; let the function make it dense, as with tf.sparse.to_dense"
+        if hasattr(value, "dense_shape")
+        else ""
+    )
+    return f"{type(value).__name__}{dense}"
 
 
 def as_element(structure: Any, where: str) -> Any:

@@ -54,6 +54,33 @@ def worker_count(num_parallel_calls: Any, where: str) -> int:
     return min(_core.get_num_threads(), _MAX_WORKERS) if count == AUTOTUNE else count
 
 
+class NumpyIterator:
+    """An iterator over the elements of a data set, as arrays and numbers of numpy.
+
+    Args:
+        elements: They.
+
+    Example:
+        >>> from cnnrs.data import Dataset
+        >>> elements = Dataset.range(2).as_numpy_iterator()
+        >>> int(elements.next()), int(next(elements)), next(elements, "no more")
+        (0, 1, 'no more')
+    """
+
+    def __init__(self, elements: Iterator[Any]):
+        self._elements = elements
+
+    def __iter__(self) -> NumpyIterator:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._elements)
+
+    def next(self) -> Any:
+        """The next element. Raises StopIteration behind the last."""
+        return self.__next__()
+
+
 class DatasetIterator:
     """An iterator over the elements of a data set, as tensors.
 
@@ -92,6 +119,10 @@ class DatasetIterator:
     def get_next(self) -> Any:
         """The next element. Raises StopIteration behind the last."""
         return next(self)
+
+    def next(self) -> Any:
+        """The next element, as `get_next` and `next(iterator)` give it."""
+        return self.__next__()
 
     def state(self) -> dict[str, Any]:
         """Where this iterator stands, as plain data for JSON: `Dataset.restore` goes on from there.
@@ -291,7 +322,7 @@ class Pipeline:
     def __iter__(self) -> DatasetIterator:
         return DatasetIterator(self)
 
-    def as_numpy_iterator(self) -> Iterator[Any]:
+    def as_numpy_iterator(self) -> NumpyIterator:
         """An iterator over the elements with numbers of numpy and bytes in the place of tensors.
 
         Arrays are read-only: they may lie in the memory of the source. `np.array(x)` makes a copy to change.
@@ -300,7 +331,7 @@ class Pipeline:
         >>> [element["a"].tolist() for element in Dataset.from_tensors({"a": [1, 2]}).as_numpy_iterator()]
         [[1, 2]]
         """
-        return self._numpy_at(0)
+        return NumpyIterator(self._numpy_at(0))
 
     def _numpy_at(self, first: int) -> Iterator[Any]:
         for element in self._open_at(first):

@@ -18,6 +18,7 @@ from cnnrs.layers import masking
 from cnnrs.layers.arguments import looked_up
 from cnnrs.layers.calls import (
     _autocast,
+    _batch_of,
     _call_signature,
     _CallSignature,
     _holds_tensor,
@@ -80,6 +81,9 @@ class Layer(RefusedMethods, WeightOwner):
     _widens = False
     # Whether the outputs have masks if the input has one; None: if the class defines `compute_mask`.
     _supports_masking: bool | None = None
+
+    # Whether arrays in a list are samples of one batch, and not several inputs.
+    _batches_lists = False
     # Whether it is an activation: what it receives are what units give before they are activated.
     _is_activation = False
     # Whether the layers inside give the outputs their masks.
@@ -261,8 +265,8 @@ class Layer(RefusedMethods, WeightOwner):
         if len(args) > 1 and not self._takes_plain_arguments:
             self._check_positional(args[1:])
         try:
-            if args and isinstance(args[0], list) and _is_numbers(args[0]):
-                args = (_core.tensor(args[0]), *args[1:])
+            if args and isinstance(args[0], list):
+                args = (self._of_list(args[0]), *args[1:])
             dtype = self.compute_dtype
             args = tuple(_to_tensors(a, dtype) for a in args)
             if kwargs:
@@ -293,6 +297,12 @@ class Layer(RefusedMethods, WeightOwner):
             outputs = self._compute(training, args, complete)
         self._mask_outputs(args, kwargs, outputs, masks.previous, warn=True)
         return outputs
+
+    def _of_list(self, given: list[Any]) -> Any:
+        """Inputs that came as a list: a tensor of numbers, a batch of samples, or several inputs."""
+        if _is_numbers(given):
+            return _core.tensor(given)
+        return _batch_of(given, self.name) if self._batches_lists else given
 
     def _mask_outputs(self, args: Any, kwargs: Any, outputs: Any, previous: Any, warn: bool) -> None:
         if previous is not None or type(self).compute_mask is not Layer.compute_mask:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, symbolic, tree
+from cnnrs import _core, ops, symbolic, tree
 from cnnrs.base.dtypes import FLOAT, FLOATS
 from cnnrs.ops.annotated import autocast
 from cnnrs.ops.dispatch import as_data
@@ -78,6 +78,22 @@ def _is_numbers(value: list[Any]) -> bool:
     """Whether nested lists hold numbers only."""
     leaves = tree.flatten(value)
     return bool(leaves) and all(isinstance(leaf, (int, float)) for leaf in leaves)
+
+
+def _batch_of(samples: list[Any], layer: str) -> Any:
+    """One array or tensor of samples that came as a list of them."""
+    shapes = [_shape_of(sample) for sample in samples]
+    if not shapes or not all(isinstance(shape, tuple) for shape in shapes):
+        return samples
+    if any(shape != shapes[0] for shape in shapes):
+        other = next(shape for shape in shapes if shape != shapes[0])
+        raise ValueError(
+            f"{layer}: expected the arrays of a list to have one shape, so that they make a batch, received "
+            f"{shapes[0]} and {other}; call the layer on each of them"
+        )
+    if all(isinstance(sample, np.ndarray) for sample in samples):
+        return np.stack(samples)
+    return ops.stack(samples)
 
 
 def _holds_tensor(value: Any) -> bool:

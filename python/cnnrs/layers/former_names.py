@@ -21,6 +21,11 @@ _OF_LAYERS = {
     "outbound_nodes": "model.layers lists layers in their order",
     "updates": "variables are assigned in call(); nothing is to be run besides it",
 }
+# Models have these.
+_SHAPES = {
+    "input_shape": "layer.input.shape is the shape of the first call's input",
+    "output_shape": "layer.output.shape is the shape of the first call's output",
+}
 _OF_MODELS = {
     "distribute_strategy": "there is one device, which cnnrs.device() chooses",
     "evaluate_generator": "evaluate() takes generators",
@@ -40,7 +45,7 @@ class FormerNames:
     """Answers for attributes that only former versions had."""
 
     # What is told for each name.
-    _former_names = _OF_LAYERS
+    _former_names = {**_OF_LAYERS, **_SHAPES}
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(type(self), name, None)

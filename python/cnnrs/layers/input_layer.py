@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import symbolic
+from cnnrs.base.arguments import named
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.base import Layer
@@ -116,6 +117,7 @@ class InputLayer(Layer):
         return {**config, "optional": True} if self.optional else config
 
 
+@named
 def Input(
     shape: Any = None,
     batch_size: int | None = None,

@@ -100,6 +100,19 @@ from cnnrs.losses.pairs import Contrastive
 from cnnrs.losses.pairs import contrastive as contrastive
 from cnnrs.losses.sequences import CTC
 from cnnrs.losses.sequences import ctc as ctc
+from cnnrs.losses.short_names import KLD as KLD
+from cnnrs.losses.short_names import MAE as MAE
+from cnnrs.losses.short_names import MAPE as MAPE
+from cnnrs.losses.short_names import MSE as MSE
+from cnnrs.losses.short_names import MSLE as MSLE
+from cnnrs.losses.short_names import Reduction as Reduction
+from cnnrs.losses.short_names import kld as kld
+from cnnrs.losses.short_names import kullback_leibler_divergence as kullback_leibler_divergence
+from cnnrs.losses.short_names import logcosh as logcosh
+from cnnrs.losses.short_names import mae as mae
+from cnnrs.losses.short_names import mape as mape
+from cnnrs.losses.short_names import mse as mse
+from cnnrs.losses.short_names import msle as msle
 from cnnrs.losses.similarity import Circle
 from cnnrs.losses.similarity import circle as circle
 from cnnrs.losses.teachers import Distillation

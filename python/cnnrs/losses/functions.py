@@ -35,7 +35,10 @@ __all__ = [
 
 
 def _mean(x: Any, axis: Any = -1) -> Any:
-    return raw.mean(x, axes=[axis]) if len(x.shape) else x
+    """The mean over an axis, over several, or over all of them (None)."""
+    if not len(x.shape):
+        return x
+    return raw.mean(x, axes=[axis]) if type(axis) is int else ops.mean(x, axis=axis)
 
 
 @op
@@ -189,7 +192,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
 
 
 @op
-def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+def cosine_similarity(y_true: Any, y_pred: Any, axis: Any = -1) -> Any:
     """Minus the cosine of the angle between target and prediction along `axis`.
 
     >>> from cnnrs import losses
@@ -198,7 +201,7 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """
     y_true, y_pred = float_pair(y_true, y_pred)
 
-    return -raw.sum(ops.normalize(y_true, axis=axis) * ops.normalize(y_pred, axis=axis), axes=[axis])
+    return -ops.sum(ops.normalize(y_true, axis=axis) * ops.normalize(y_pred, axis=axis), axis=axis)
 
 
 def smoothed(y_true: Any, label_smoothing: Any, classes: int) -> Any:
@@ -300,7 +303,7 @@ def sparse_categorical_crossentropy(
 
 @op
 def binary_crossentropy(
-    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: Any = -1
 ) -> Any:
     """`-(y log p + (1 - y) log(1 - p))`, mean over `axis`, for probabilities or logits.
 
@@ -309,7 +312,7 @@ def binary_crossentropy(
         y_pred: Probabilities or logits, of the same shape.
         from_logits: Whether predictions are logits.
         label_smoothing: Targets become `y (1 - s) + s / 2`.
-        axis: The axis to average over.
+        axis: The axis to average over, several, or None for all.
 
     >>> from cnnrs import losses
     >>> losses.binary_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4)
@@ -329,7 +332,7 @@ def binary_focal_crossentropy(
     gamma: float = 2.0,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
-    axis: int = -1,
+    axis: Any = -1,
 ) -> Any:
     """Binary cross-entropy times `(1 - p_t)^γ` (Lin et al. 2017, equation 4).
 

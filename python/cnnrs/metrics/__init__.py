@@ -1,6 +1,11 @@
 """Metrics: state in variables, updated batch by batch."""
 
 from cnnrs.base import suggest
+from cnnrs.losses import KLD as KLD
+from cnnrs.losses import MAE as MAE
+from cnnrs.losses import MAPE as MAPE
+from cnnrs.losses import MSE as MSE
+from cnnrs.losses import MSLE as MSLE
 from cnnrs.losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -19,6 +24,13 @@ from cnnrs.losses import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
+from cnnrs.losses import kld as kld
+from cnnrs.losses import kullback_leibler_divergence as kullback_leibler_divergence
+from cnnrs.losses import logcosh as logcosh
+from cnnrs.losses import mae as mae
+from cnnrs.losses import mape as mape
+from cnnrs.losses import mse as mse
+from cnnrs.losses import msle as msle
 from cnnrs.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,

@@ -94,7 +94,9 @@ def _clone(model: Any, input_tensors: Any, clone_function: Any, call_function: A
         return _again(layer)
 
     if isinstance(model, Sequential) and call_function is None:
-        chain: list[Any] = [clone(layer) for layer in model.layers]
+        clones = {id(layer): layer for layer in model.layers}
+        clones = {key: clone(layer) for key, layer in clones.items()}
+        chain: list[Any] = [clones[id(layer)] for layer in model.layers]
         if model._graph is not None:
             entry = model.inputs[0]
             given = None if input_tensors is None else tree.flatten(input_tensors)[0]

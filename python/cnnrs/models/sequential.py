@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import serialization, symbolic, tree
+from cnnrs import ops, serialization, symbolic, tree
 from cnnrs.base import naming
 from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _tuples
@@ -20,7 +20,8 @@ class Sequential(Model):
     """Layers, each of which takes what the one before gives.
 
     Args:
-        layers: The layers; the first may be an `Input`. Without it the weights are made at the first call.
+        layers: The layers; the first may be an `Input`. Without it the weights are made at the first call. A
+            layer that stands at several places has the same weights at each.
         trainable: Whether training changes the weights.
         name: Name.
 
@@ -34,6 +35,8 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name)
         self._chain: list[Layer] = []
         self._names: dict[str, Layer] = {}
+        # Whether the shape of the input is that of the data on which the first model was called.
+        self._borrows_shape = False
         for layer in layers if layers is not None else []:
             self.add(layer)
 
@@ -57,7 +60,7 @@ class Sequential(Model):
             raise ValueError(
                 f"{self.name}: add: expected an Input as the first layer only, received {layer.name!r}"
             )
-        if layer.name in self._names:
+        if self._names.get(layer.name, layer) is not layer:
             raise ValueError(
                 f"{self.name}: add: expected layers with different names, received another {layer.name!r}"
             )
@@ -71,14 +74,31 @@ class Sequential(Model):
             and len(layer.inputs) == 1
         ):
             self.add(Input(batch_shape=layer.inputs[0].shape, dtype=layer.inputs[0].dtype))
+            self._borrows_shape = isinstance(layer, Sequential) and not layer._has_input()
         self._chain.append(layer)
         self._names[layer.name] = layer
         if isinstance(layer, InputLayer):
             self._set_graph(Graph(layer.output, layer.output, self.name))
         elif rebuild and self._graph is not None:
-            self._extend([layer])
+            try:
+                self._extend([layer])
+            except ValueError:
+                if not self._borrows_shape:
+                    raise
+                self._return_shape()
         else:
             self.built = self._graph is not None
+
+    def _has_input(self) -> bool:
+        """Whether the model was given an `Input`."""
+        return bool(self._chain) and isinstance(self._chain[0], InputLayer) and not self._borrows_shape
+
+    def _return_shape(self) -> None:
+        """Leaves the shape of inputs to the first call: the one that was assumed does not fit the layers."""
+        entry = self._chain.pop(0)
+        del self._names[entry.name]
+        self._graph, self.built, self._borrows_shape = None, False, False
+        self._forget_recorded()
 
     def _extend(self, layers: list[Layer]) -> None:
         assert self._graph is not None
@@ -110,7 +130,8 @@ class Sequential(Model):
         if not self._chain or isinstance(self._chain[-1], InputLayer):
             raise ValueError(f"{self.name}: pop: there are no layers left")
         layer = self._chain.pop()
-        del self._names[layer.name]
+        if not any(other is layer for other in self._chain):
+            del self._names[layer.name]
         if self._graph is not None and not rebuild:
             layer._inbound_nodes.pop()
             self._graph, self.built = None, False
@@ -171,6 +192,9 @@ class Sequential(Model):
         """What the last layer gives for inputs of the first one."""
         if self._graph is not None and not self._differs(inputs):
             return super().call(inputs, training, mask)
+        if self._graph is not None and inputs.dtype != self._graph.inputs[0].dtype:
+            # As for inputs of the shape that the graph has, so that the numbers are the same.
+            inputs = ops.cast(inputs, self._graph.inputs[0].dtype)
         if mask is not None:
             inputs = tree.map_structure(with_mask, inputs, mask)
         for layer in self.layers:
@@ -183,7 +207,10 @@ class Sequential(Model):
             return False
         assert self._graph is not None
         known, given = self._graph.inputs[0].shape, tuple(inputs.shape)
-        return len(known) == len(given) and known[1:] != given[1:]
+        if len(known) != len(given):
+            # Steps of preprocessing take one image or a batch of them, whichever came first.
+            return not self.trainable_weights
+        return known[1:] != given[1:]
 
     def _is_functional(self) -> bool:
         return False
@@ -218,7 +245,7 @@ class Sequential(Model):
         # A layer that was built is built again before it is added, and its weights keep their paths.
         outer = naming.enter_scopes(model._scopes())
         try:
-            layers = [serialization.deserialize_keras_object(e, custom_objects) for e in config["layers"]]
+            layers = _layers_of(config["layers"], custom_objects)
         finally:
             naming.enter_scopes(outer)
         for layer in layers:
@@ -229,3 +256,19 @@ class Sequential(Model):
         if not config.get("trainable", True):
             model._trainable = False
         return model
+
+
+def _layers_of(configs: list[Any], custom_objects: dict[str, Any] | None) -> list[Any]:
+    """The layers of a chain, whose names tell which of its places hold one layer."""
+    layers: list[Any] = []
+    known: dict[str, Any] = {}
+    for config in configs:
+        inner = config.get("config") if isinstance(config, dict) else None
+        name = inner.get("name") if isinstance(inner, dict) else None
+        layer = known.get(name) if isinstance(name, str) else None
+        if layer is None:
+            layer = serialization.deserialize_keras_object(config, custom_objects)
+            if isinstance(name, str):
+                known[name] = layer
+        layers.append(layer)
+    return layers

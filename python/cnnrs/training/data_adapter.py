@@ -292,6 +292,8 @@ def make_fit_data(
 
 
 def _unpack_validation(data: Any) -> Samples:
-    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
+    # A list of tuples is a list of batches; in a tuple, x may be one of several inputs.
+    batches = isinstance(data, list) and bool(data) and isinstance(data[0], tuple)
+    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not batches:
         return unpack_x_y_sample_weight(tuple(data))
     return data, None, None

@@ -10,6 +10,7 @@ import numpy as np
 from cnnrs import tree
 from cnnrs.base.arguments import number
 from cnnrs.base.dtypes import is_number
+from cnnrs.data.strings import is_text
 
 __all__ = [
     "Samples",
@@ -120,7 +121,11 @@ def _as_array(value: Any, name: str) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"{name}: expected rows of equal shape: {error}") from None
     if not is_number(array):
-        raise TypeError(f"{name}: expected numbers or booleans, received dtype {array.dtype}")
+        received = "texts: turn them into numbers first, as with dataset.map(layers.StringLookup(...))"
+        raise TypeError(
+            f"{name}: expected numbers or booleans, received "
+            f"{received if is_text(array) else f'dtype {array.dtype}'}"
+        )
     if array.ndim == 0:
         raise ValueError(f"{name}: expected an array of samples, received a scalar")
     kind = array.dtype.kind

@@ -68,6 +68,20 @@ impl Kernel {
     }
 }
 
+/// Weights that f32 holds and whose sum is 1, if that of the given ones is nearly so: even areas keep their value, and white
+/// stays 255. `ops/image/sizes.py` has the same.
+fn even(mut weights: Vec<f64>) -> Vec<f64> {
+    const STEPS: f64 = (1 << 24) as f64;
+    weights.iter_mut().for_each(|weight| *weight = (*weight * STEPS).round_ties_even() / STEPS);
+    let missing = 1.0 - weights.iter().sum::<f64>();
+    if missing.abs() < 1e-3
+        && let Some(most) = weights.iter_mut().max_by(|a, b| a.total_cmp(b))
+    {
+        *most += missing;
+    }
+    weights
+}
+
 fn taps(extent: usize, target: usize, kernel: Kernel) -> Taps<f32> {
     let mut all: Vec<(usize, Vec<f64>)> = Vec::with_capacity(target);
     for output in 0..target {
@@ -90,7 +104,7 @@ fn taps(extent: usize, target: usize, kernel: Kernel) -> Taps<f32> {
         let raw: Vec<f64> = (begin..end).map(|pixel| kernel.weight((centre - pixel as f64).abs())).collect();
         let total: f64 = raw.iter().sum();
         let some = total.abs() > 1000.0 * f64::from(f32::EPSILON);
-        all.push((begin, raw.iter().map(|weight| if some { weight / total } else { 0.0 }).collect()));
+        all.push((begin, even(raw.iter().map(|weight| if some { weight / total } else { 0.0 }).collect())));
     }
     let most = all.iter().map(|(_, weights)| weights.len()).max().unwrap_or(0).max(1);
     let mut weights = vec![0.0; target * most];
@@ -221,6 +235,17 @@ mod tests {
                     assert!(out.iter().all(|v| (v - 200.0).abs() < 1e-3), "{name} {size:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn white_stays_white_between_two_pixels() {
+        let image = [255; 31 * 17 * 3];
+        for size in [(20, 20), (27, 30), (34, 37), (64, 64), (224, 224), (300, 299)] {
+            let mut out = vec![0.0; size.0 * size.1 * 3];
+            let placement = Placement::new((31, 17), size, Fit::Stretch);
+            resize(View { samples: &image, width: 17, channels: 3 }, placement, Kernel::Bilinear, size.1, &mut out);
+            assert!(out.iter().all(|&v| v == 255.0), "{size:?}");
         }
     }
 

@@ -25,6 +25,7 @@ OF_TF = {
     "compiler mlir xla xla_all_reduce": "cnnrs compiles plans itself; tf.function(jit_compile=True) works",
     "profiler": "use cnnrs.utils.profile",
     "queue": "use tf.data, or Python's queue",
+    "sets": "use Python's sets, or numpy's union1d, intersect1d and setdiff1d",
     "load_library load_op_library": "there are no kernels of TensorFlow; compute with cnnrs.ops",
     "bitcast": "use cnnrs.ops.view",
     "register_tensor_conversion_function": "give the object __array__; tensors are made of it then",

@@ -358,6 +358,9 @@ def _pooled(
 ) -> Any:
     x = _images(x, rank, function)
     rank, first = x.ndim - 2, channels_first(data_format, function)
+    extents = numbers(ksize, function, "ksize")
+    if kind == "MAX" and not first and len(extents) == rank + 2 and extents[-1] > 1:
+        return _channels_pooled(function, x, extents, numbers(strides, function, "strides"))
     window = _spatial(ksize, rank, first, function, "ksize")
     steps = _spatial(strides, rank, first, function, "strides")
     around = _padding(padding, rank, first, function)
@@ -373,6 +376,18 @@ def _pooled(
         return pool(value, window, steps, mode, "channels_last")
 
     return _laid_out(compute, x, first)
+
+
+def _channels_pooled(function: str, x: Any, ksize: list[int], strides: list[int]) -> Any:
+    """The maximum of each window of channels. As in TensorFlow, windows neither overlap nor leave gaps."""
+    width, channels = ksize[-1], x.shape[-1]
+    if {*ksize[:-1], *strides[:-1]} != {1} or strides[-1] != width or channels % width:
+        raise ValueError(
+            f"tf.{function}: ksize, strides: expected windows of channels to be as far apart as they are "
+            f"wide, to divide the {channels} channels, and to be of one pixel, received {ksize} and {strides}"
+        )
+    windows = ops.reshape(x, (*(ops.shape(x)[:-1]), channels // width, width))
+    return ops.max(windows, axis=-1)
 
 
 def _pool(kind: str, word: str, rank: int | None, default: Any) -> Any:

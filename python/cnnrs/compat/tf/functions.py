@@ -29,6 +29,7 @@ from cnnrs import _core, ops, tape, tracing, tree
 from cnnrs.base import context, devices
 from cnnrs.base import naming as _naming
 from cnnrs.base.devices import devices as _devices
+from cnnrs.base.dtypes import is_number
 from cnnrs.compat.tf.arguments import boolean, of_dtype, tensor
 from cnnrs.compat.tf.dtypes import as_dtype
 from cnnrs.compat.tf.namespaces import operation
@@ -189,6 +190,13 @@ def _advice(function: str, parallel_iterations: Any, pfor: Any) -> None:
     boolean(pfor, function, "experimental_use_pfor")
 
 
+# What TensorFlow's functions tell of their graphs.
+_OF_GRAPHS = frozenset(
+    "captured_inputs function_def graph inputs outputs structured_input_signature structured_outputs "
+    "trainable_variables variables".split()
+)
+
+
 class Function(tracing.Function):
     """What `tf.function` makes of a Python function.
 
@@ -221,16 +229,16 @@ class Function(tracing.Function):
         if self.input_signature is not None:
             args, kwargs = self._as_signature(args, kwargs), {}
         if self._in_python or SETTINGS.functions_run_eagerly or _TAPES.open or _has_data(args, kwargs):
-            return self.python_function(*args, **kwargs)
+            return _as_results(self.python_function(*args, **kwargs))
         try:
-            return super().__call__(*args, **kwargs)
+            return _as_results(super().__call__(*args, **kwargs))
         except _core.TracedValueError as error:
             if self._options["strict"] or context.is_tracing():
                 raise
             self._in_python = True
             name = getattr(self.python_function, "__qualname__", repr(self.python_function))
             _LOG.warning("tf.function: %s runs as Python, for it reads values: %s", name, error)
-            return self.python_function(*args, **kwargs)
+            return _as_results(self.python_function(*args, **kwargs))
 
     def _as_signature(self, args: Any, kwargs: Any) -> tuple[Any, ...]:
         """Arguments as tensors of the signature.
@@ -265,6 +273,12 @@ class Function(tracing.Function):
             cache[name] = Function(self.python_function.__get__(instance, owner), **self._options)
         return cache[name]
 
+    def __getattr__(self, name: str) -> Any:
+        message = f"a function of tf.function has no {name!r}"
+        if name in _OF_GRAPHS:
+            message += ": it is recorded as a plan of cnnrs, and there is no graph of TensorFlow to look into"
+        raise AttributeError(message, name=name, obj=self)
+
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> Function:
         """The function itself: a signature is recorded when it is first called."""
         for leaf in tree.flatten([list(args), kwargs]):
@@ -277,6 +291,19 @@ class Function(tracing.Function):
     def experimental_get_tracing_count(self) -> int:
         """How often the function has been recorded."""
         return self.traces
+
+
+def _as_results(results: Any) -> Any:
+    """What a function returned, with tensors in the place of numbers and arrays."""
+    if results is None or isinstance(results, (_core.Tensor, _core.Variable)):
+        return results
+    from cnnrs.compat.tf.tensors import convert_to_tensor
+
+    def made(leaf: Any) -> Any:
+        numeric = isinstance(leaf, (bool, int, float, np.ndarray, np.generic)) and is_number(np.asarray(leaf))
+        return convert_to_tensor(leaf) if numeric else leaf
+
+    return tree.map_structure(made, results)
 
 
 def _fitted(fit: Callable[[Any, Any], Any], spec: Any, x: Any) -> Any:
@@ -476,19 +503,33 @@ def _ran(function: str, results: Any, types: Any, name: str | None) -> Any:
     return made if several else made[0] if made else None
 
 
-def numpy_function(func: Any, inp: Any, Tout: Any, stateful: bool = True, name: str | None = None) -> Any:
+def _calling(call: Callable[..., Any], decorated: Callable[..., Any], Tout: Any, **options: Any) -> Any:
+    """The function as its decorator gives it: its arguments are the inputs of `call`."""
+
+    @functools.wraps(decorated)
+    def called(*inputs: Any) -> Any:
+        return call(decorated, list(inputs), Tout, **options)
+
+    return called
+
+
+def numpy_function(
+    func: Any = None, inp: Any = None, Tout: Any = None, stateful: bool = True, name: str | None = None
+) -> Any:
     """Calls a function with arrays.
 
     Values are read: in functions that are being recorded this is an error, and `tf.function` and data sets
     run their function as Python instead.
 
     Args:
-        func: Function of arrays.
+        func: Function of arrays; None for a decorator of one.
         inp: Tensors.
         Tout: The dtypes of the results, in a list if there are several.
         stateful: Either; the function is called each time.
         name: What begins the message of an error.
     """
+    if func is None:
+        return lambda decorated: _calling(numpy_function, decorated, Tout, stateful=stateful, name=name)
     boolean(stateful, "numpy_function", "stateful")
     arrays = [np.asarray(x) for x in (inp if isinstance(inp, (list, tuple)) else [inp])]
     return _ran("tf.numpy_function", func(*arrays), Tout, name)
@@ -498,13 +539,15 @@ def py_function(func: Any = None, inp: Any = None, Tout: Any = None, name: str |
     """Calls a function with tensors that have values; gradients flow through it.
 
     Args:
-        func: Function of tensors.
+        func: Function of tensors; None for a decorator of one.
         inp: Tensors.
         Tout: The dtypes of the results, in a list if there are several; None for none.
         name: What begins the message of an error.
     """
     from cnnrs.compat.tf.tensors import convert_to_tensor
 
+    if func is None:
+        return lambda decorated: _calling(py_function, decorated, Tout, name=name)
     given = [convert_to_tensor(x) for x in inp or ()]
     if context.is_tracing():
         for x in given:

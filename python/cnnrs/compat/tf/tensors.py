@@ -12,6 +12,7 @@ with `as_list`, dtypes with `name`, `get_shape`, `set_shape`, `ref`. Shapes stay
 from __future__ import annotations
 
 import enum
+import functools
 from typing import Any
 
 import numpy as np
@@ -219,6 +220,12 @@ class Variable(_variables.Variable, metaclass=_OfAnyVariable):
             self.value - of_dtype(delta, self.dtype, "assign_sub"), use_locking, name, read_value
         )
 
+    def __getitem__(self, key: Any) -> Any:
+        """A part of the value as a tensor, which has a method `assign(value)` that changes this part."""
+        part: Any = super().__getitem__(key)
+        part.assign = functools.partial(_assign_part, self, key)
+        return part
+
     def read_value(self) -> Any:
         """The current value as a tensor."""
         return self.value
@@ -270,6 +277,27 @@ class Variable(_variables.Variable, metaclass=_OfAnyVariable):
     def is_initialized(self) -> bool:
         """True: variables always have a value."""
         return True
+
+
+def _assign_part(
+    variable: Variable, key: Any, value: Any, name: str | None = None, read_value: bool = True
+) -> Any:
+    """`variable[key].assign(value)`: the elements at `key` change, and the others stay."""
+    old = variable.value
+    places = ops.reshape(ops.arange(old.size, dtype="int32"), old.shape)[key]
+    given = of_dtype(value, variable.dtype, name or "assign")
+    if tuple(given.shape) != tuple(places.shape):
+        try:
+            given = ops.broadcast_to(given, places.shape)
+        except ValueError:
+            raise ValueError(
+                f"{name or 'assign'}: expected a value of shape {tuple(places.shape)}, as the part has, "
+                f"received {tuple(given.shape)}"
+            ) from None
+    flat = [ops.reshape(x, shape) for x, shape in ((old, (-1,)), (places, (-1, 1)), (given, (-1,)))]
+    return variable.assign(
+        ops.reshape(ops.scatter_update(*flat), old.shape), name=name, read_value=read_value
+    )
 
 
 def _word(choice: Any, default: str) -> str:

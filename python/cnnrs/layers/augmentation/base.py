@@ -49,6 +49,7 @@ class BaseImagePreprocessingLayer(Layer):
     [0.5, 0.5, 0.5, 0.5]
     """
 
+    _batches_lists = True
     # Pixels of 0..255 want more than 16 bits while they are computed.
     _widens = True
     # Whether images of bytes stay bytes, instead of becoming floats.

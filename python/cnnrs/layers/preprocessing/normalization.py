@@ -33,6 +33,7 @@ class Normalization(Layer):
     [-1.0, 0.0, 1.0]
     """
 
+    _batches_lists = True
     _supports_masking = True
 
     _widens = True

@@ -28,6 +28,7 @@ class Rescaling(Layer):
     [0.0, 1.0]
     """
 
+    _batches_lists = True
     _supports_masking = True
 
     # Bytes are scaled before they are rounded.
