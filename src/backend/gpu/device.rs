@@ -137,7 +137,7 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// Held for reading while a device is given something; by the end of the process, for good, for writing.
 static GATE: RwLock<()> = RwLock::new(());
 
-/// Waits until all devices of this process have done what they were given, or for [`LAST_PATIENCE`]. Threads
+/// Waits until all devices of this process have done what they were given, or for a minute. Threads
 /// that would give them more wait from then on: the process is about to end.
 pub fn settle() {
     let open: Vec<Arc<Device>> = locked(&OPEN).values().filter(|device| !device.is_foreign()).cloned().collect();
