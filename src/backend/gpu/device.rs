@@ -127,11 +127,11 @@ pub fn lose(number: usize) {
     }
 }
 
-/// How long the end of a process waits for its devices, all of them together.
+/// How long the end of a process waits for its devices, all of them together, and an error for the word of a loss.
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
 /// How long one of these waits is.
 const SLICE: Duration = Duration::from_millis(50);
-/// How long the end of a process sleeps where another thread is in its way.
+/// How long they sleep where another thread is in the way, or the device at work.
 const GLANCE: Duration = Duration::from_millis(1);
 
 /// Held for reading while a device is given something; by the end of the process, for good, for writing.
@@ -332,15 +332,17 @@ impl Device {
 
     /// The error of something that failed: the loss of the device, if that is why.
     pub(super) fn failure(&self, kind: ErrorKind, what: impl std::fmt::Display) -> Error {
-        // The word of a loss comes with a poll, which may be another thread's, and after what it makes fail.
-        for _ in 0..200 {
-            if let Ok(_alone) = self.waiting.try_lock() {
-                let _ = self.device.poll(wgpu::PollType::Poll);
-            }
-            if self.is_lost() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        // The word of a loss comes with a poll, which may be another thread's, after what it makes fail, and of a device
+        // that was destroyed only when all that it was given is done.
+        let end = Instant::now() + LAST_PATIENCE;
+        let mut glances = 200;
+        while !self.is_lost() && glances > 0 && Instant::now() < end {
+            let idle = match self.waiting.try_lock() {
+                Ok(_alone) => !matches!(self.device.poll(wgpu::PollType::Poll), Ok(wgpu::PollStatus::Poll)),
+                Err(_) => false,
+            };
+            glances -= u32::from(idle);
+            std::thread::sleep(GLANCE);
         }
         match self.lost.get() {
             Some(why) => self.lost_with(why),
@@ -420,9 +422,11 @@ impl Device {
     /// # Errors
     /// `Lost` when the device is lost.
     pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex, patience: Duration) -> Result<Option<bool>> {
-        let Ok(_alone) = self.waiting.try_lock() else { return Ok(None) };
+        let Ok(alone) = self.waiting.try_lock() else { return Ok(None) };
         let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(patience) };
         let waited = self.device.poll(wait);
+        // `check` polls, too, where something failed.
+        drop(alone);
         self.check()?;
         match waited {
             Ok(_) => Ok(Some(true)),
