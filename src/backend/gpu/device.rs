@@ -333,9 +333,10 @@ impl Device {
     /// The error of something that failed: the loss of the device, if that is why.
     pub(super) fn failure(&self, kind: ErrorKind, what: impl std::fmt::Display) -> Error {
         // The word of a loss comes with a poll, which may be another thread's, after what it makes fail, and of a device
-        // that was destroyed only when all that it was given is done.
-        let end = Instant::now() + LAST_PATIENCE;
-        let mut glances = 200;
+        // that was destroyed only when all that it was given is done. Memory is missed on whole devices, too, which other
+        // threads may keep at work: no long wait for that.
+        let (mut glances, patience) = (200, if kind == ErrorKind::Memory { GLANCE * 200 } else { LAST_PATIENCE });
+        let end = Instant::now() + patience;
         while !self.is_lost() && glances > 0 && Instant::now() < end {
             let idle = match self.waiting.try_lock() {
                 Ok(_alone) => !matches!(self.device.poll(wgpu::PollType::Poll), Ok(wgpu::PollStatus::Poll)),
