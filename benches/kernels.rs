@@ -302,6 +302,14 @@ fn gemms(tier: Tier) -> Vec<Case> {
         (64, 576, 32768),
         (25088, 64, 64),
         (8192, 256, 128),
+        // ViT-Ti, eight images: dense layers, their filters' gradients, and attention's two products of a head.
+        (1576, 768, 192),
+        (1576, 192, 768),
+        (768, 192, 1576),
+        (192, 768, 1576),
+        (192, 192, 1576),
+        (197, 64, 197),
+        (197, 197, 64),
     ];
     let mut cases = Vec::new();
     for (m, n, k) in shapes {

@@ -78,15 +78,22 @@ pub struct PrefetchedLines {
     start: *const f32,
     /// Lines with each block of [`BLOCK`] products.
     lines: usize,
+    /// f32 between lines.
+    step: usize,
 }
 
 impl PrefetchedLines {
     /// Nothing.
-    pub const NONE: PrefetchedLines = PrefetchedLines { start: std::ptr::null(), lines: 0 };
+    pub const NONE: PrefetchedLines = PrefetchedLines { start: std::ptr::null(), lines: 0, step: LINE };
 
     /// The `len` elements from `start`, all of them while one tile of `k` products is computed.
     pub fn all(start: *const f32, len: usize, k: usize) -> PrefetchedLines {
-        PrefetchedLines { start, lines: len.div_ceil(LINE).div_ceil(k.div_ceil(BLOCK).max(1)) }
+        PrefetchedLines { start, lines: len.div_ceil(LINE).div_ceil(k.div_ceil(BLOCK).max(1)), step: LINE }
+    }
+
+    /// The line of `start` and those of further elements that are `step` apart, one with each product.
+    pub fn column(start: *const f32, step: usize) -> PrefetchedLines {
+        PrefetchedLines { start, lines: BLOCK, step }
     }
 }
 
@@ -112,7 +119,7 @@ impl PrefetchSchedule {
         let lines = total.div_ceil((tiles * blocks).max(1));
         let needed = total.div_ceil((lines * blocks).max(1));
         PrefetchSchedule {
-            share: PrefetchedLines { start, lines },
+            share: PrefetchedLines { start, lines, step: LINE },
             step: lines * blocks * LINE,
             idle: tiles.saturating_sub(needed),
         }
@@ -353,7 +360,7 @@ impl Ahead {
     fn prefetch_next<S: Simd>(&mut self, s: S) {
         for _ in 0..self.next.lines {
             s.prefetch(self.next.start);
-            self.next.start = self.next.start.wrapping_add(LINE);
+            self.next.start = self.next.start.wrapping_add(self.next.step);
         }
     }
 

@@ -362,13 +362,6 @@ impl Gemm {
                 let inner = split(ks.len(), k_blocks, k_block);
                 let k = ks.start + inner.start..ks.start + inner.end;
                 let packed_ld = k.len() + 16;
-                if packs_a {
-                    for (t, r) in ranges(rows.len(), tile_count).enumerate() {
-                        let r = rows.start + r.start..rows.start + r.end;
-                        let dst = a_scratch.add(t * tiles.rows * packed_ld);
-                        self.pack_a(args, r, k.clone(), dst, packed_ld);
-                    }
-                }
                 let lda = if packs_a { packed_ld } else { self.lda };
                 let offsets: [usize; MAX_ROWS] = std::array::from_fn(|row| row * lda);
                 let a_rows = match self.trans_a {
@@ -403,15 +396,26 @@ impl Gemm {
                     let finish = if last { epilogue.finish() } else { Finish::NONE };
                     // Rows of A that lie side by side, on their way from memory.
                     let streams = !packs_a && k_blocks == 1 && self.lda == self.k && panel == panels.start;
+                    // Rows of a transposed A are columns, of which tile after tile copies some with the first panel.
+                    let copies = packs_a && panel == panels.start;
                     for (t, r) in ranges(rows.len(), tile_count).enumerate() {
                         let a = if packs_a {
-                            a_scratch.add(t * tiles.rows * packed_ld).cast_const()
+                            let tile = a_scratch.add(t * tiles.rows * packed_ld);
+                            if copies {
+                                let r = rows.start + r.start..rows.start + r.end;
+                                self.pack_a(args, r, k.clone(), tile, packed_ld);
+                            }
+                            tile.cast_const()
                         } else {
                             a.add((rows.start + r.start) * self.lda + k.start)
                         };
                         let next = if streams && t + 1 < tile_count {
                             let rows = r.len() * self.lda;
                             PrefetchedLines::all(a.wrapping_add(rows), rows, k.len())
+                        } else if copies && self.trans_a && args.prologue.is_none() && t + 1 < tile_count {
+                            let end = split(rows.len(), tile_count, t + 1).end;
+                            let last = args.inputs[0].wrapping_add(k.start * self.lda + rows.start + end - 1);
+                            PrefetchedLines::column(last, self.lda)
                         } else {
                             turns.of(t)
                         };
