@@ -2,8 +2,8 @@
 //!
 //! B is packed into panels as wide as the register tile, once, by a phase of its own. Where elements
 //! of B meet few rows, or A is transposed, chunks read it in place, and pack only what must be transposed or is
-//! narrower than the tile. A is read in place unless it is transposed, has a prologue, or its
-//! stride maps the rows of a tile to the same cache sets. Few outputs over a long k are summed as a
+//! narrower than the tile. A is read in place unless it has a prologue, its stride maps the rows of a tile to the same
+//! cache sets, or it is transposed and meets more than a few panels. Few outputs over a long k are summed as a
 //! fixed number of partial products.
 
 pub mod pack;
@@ -32,6 +32,10 @@ const MIN_CHUNK_FLOPS: usize = 2_000_000;
 const MIN_HALF_FLOPS: usize = 500_000;
 /// The same for chunks that neither pack nor copy anything.
 const MIN_FREE_FLOPS: usize = 250_000;
+/// Panels up to which columns of a transposed A are read where they lie: what a copy costs, few panels do not give back.
+const FEW_PANELS: usize = 2;
+/// f32 between the rows of an A whose columns are read where they lie, at most: beyond, each element has a page of its own.
+const MAX_COLUMN_STRIDE: usize = 1024;
 /// f32 above which B is packed block by block instead of as a whole, unless it must be transposed
 /// or meets many rows.
 const MAX_SHARED_B: usize = 1 << 20;
@@ -324,6 +328,17 @@ impl Gemm {
         self.m.div_ceil(self.m_chunks).next_multiple_of(self.tiles.rows) * (K_BLOCK + 16)
     }
 
+    /// Whether a chunk of `rows` rows and `panels` panels multiplies a copy of its rows of A.
+    fn packs_a(&self, args: &Args, rows: usize, panels: usize) -> bool {
+        if args.prologue.is_some() || self.pixels.is_some() {
+            return true;
+        }
+        match self.trans_a {
+            true => panels > FEW_PANELS || self.lda > MAX_COLUMN_STRIDE || self.lda.is_multiple_of(64),
+            false => collides(self.lda) && rows > 4,
+        }
+    }
+
     /// Computes rows `rows` × panels `panels` over `ks` into `c`.
     ///
     /// # Safety
@@ -343,8 +358,8 @@ impl Gemm {
     ) {
         let tiles = &self.tiles;
         let [a, b] = args.inputs;
-        let collides = collides(self.lda) && rows.len() > 4;
-        let packs_a = self.trans_a || args.prologue.is_some() || self.pixels.is_some() || collides;
+        let packs_a = self.packs_a(args, rows.len(), panels.len());
+        let columns_in_place = self.trans_a && !packs_a;
         let (a_scratch, b_scratch) = (scratch, scratch.wrapping_add(self.a_block()));
         let k_blocks = ks.len().div_ceil(K_BLOCK).max(1);
         let tile_count = rows.len().div_ceil(tiles.rows);
@@ -365,7 +380,7 @@ impl Gemm {
                 let lda = if packs_a { packed_ld } else { self.lda };
                 let offsets: [usize; MAX_ROWS] = std::array::from_fn(|row| row * lda);
                 let a_rows = match self.trans_a {
-                    true => Rows::Adjacent { step: tiles.rows },
+                    true => Rows::Adjacent { step: if packs_a { tiles.rows } else { self.lda } },
                     false => Rows::Listed { offsets: offsets.as_ptr(), step: 1 },
                 };
                 for panel in panels.clone() {
@@ -395,9 +410,11 @@ impl Gemm {
                     let last = k_block + 1 == k_blocks;
                     let finish = if last { epilogue.finish() } else { Finish::NONE };
                     // Rows of A that lie side by side, on their way from memory.
-                    let streams = !packs_a && k_blocks == 1 && self.lda == self.k && panel == panels.start;
+                    let streams =
+                        !packs_a && !self.trans_a && k_blocks == 1 && self.lda == self.k && panel == panels.start;
                     // Rows of a transposed A are columns, of which tile after tile copies some with the first panel.
                     let copies = packs_a && panel == panels.start;
+                    let asks_for_columns = columns_in_place || (copies && self.trans_a && args.prologue.is_none());
                     for (t, r) in ranges(rows.len(), tile_count).enumerate() {
                         let a = if packs_a {
                             let tile = a_scratch.add(t * tiles.rows * packed_ld);
@@ -406,13 +423,15 @@ impl Gemm {
                                 self.pack_a(args, r, k.clone(), tile, packed_ld);
                             }
                             tile.cast_const()
+                        } else if columns_in_place {
+                            a.add(k.start * self.lda + rows.start + r.start)
                         } else {
                             a.add((rows.start + r.start) * self.lda + k.start)
                         };
                         let next = if streams && t + 1 < tile_count {
                             let rows = r.len() * self.lda;
                             PrefetchedLines::all(a.wrapping_add(rows), rows, k.len())
-                        } else if copies && self.trans_a && args.prologue.is_none() && t + 1 < tile_count {
+                        } else if asks_for_columns && t + 1 < tile_count {
                             let end = split(rows.len(), tile_count, t + 1).end;
                             let last = args.inputs[0].wrapping_add(k.start * self.lda + rows.start + end - 1);
                             PrefetchedLines::column(last, self.lda)
