@@ -37,6 +37,22 @@ impl BatchBlocked {
     }
 }
 
+/// How steps that follow one another row by row are cut, so that they can run as one section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowShares {
+    /// Rows that all shares have together.
+    pub rows: usize,
+    /// How many shares, of at least two rows each.
+    pub shares: usize,
+}
+
+impl RowShares {
+    /// The rows of share `index`.
+    pub fn share(&self, index: usize) -> Range<usize> {
+        split(self.rows, self.shares, index)
+    }
+}
+
 /// One heavy op with its attachments, to be lowered.
 ///
 /// Operands are numbered: the op's inputs first, then the prologue's operands, then the
@@ -64,6 +80,8 @@ pub struct Task<'a> {
     /// Bit k: operand k stays the same over many runs, so that it is packed before them. Only joins have more than 64
     /// operands, and pack none.
     pub constant: u64,
+    /// The shares of its output's rows that are its chunks, for kernels that can be cut so; see [`CpuKernel::rows`].
+    pub by_rows: Option<RowShares>,
 }
 
 impl Task<'_> {
@@ -94,6 +112,12 @@ pub trait CpuKernel: Sync {
     /// [`InvertedResidual`](super::kernels::conv::InvertedResidual).
     fn works_by_rows(&self) -> bool {
         false
+    }
+
+    /// The rows of its output, for a task that it supports, if it can make any of them of the same rows of operand 0 and of
+    /// all the others. It is cut by [`Task::by_rows`] then.
+    fn rows(&self, _task: &Task) -> Option<usize> {
+        None
     }
 
     /// The code for a task that it supports.

@@ -21,6 +21,10 @@ pub trait ChunkedKernel: Send + Sync {
     /// else is asked.
     fn recut(&mut self, _threads: usize) {}
 
+    /// Cuts the last phase into `shares` shares of the output's rows, which [`ChunkedKernel::shares`] tells of then. Asked of
+    /// kernels alone that can do so, and before anything else.
+    fn cut_by_rows(&mut self, _shares: usize) {}
+
     /// Number of chunks of a phase.
     fn chunks(&self, phase: usize) -> usize;
 

@@ -1,6 +1,6 @@
 //! Chunked kernels as steps of a plan.
 
-use crate::backend::cpu::kernel::{Lowered, Operands, Phase, Section, Task};
+use crate::backend::cpu::kernel::{Lowered, Operands, Phase, RowShares, Section, Task};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish, PackHook};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, FEW_THREADS, Shares};
 use crate::backend::cpu::kernels::pointwise::attached::{AttachedTile, Reading, RegionTile, reading};
@@ -114,6 +114,12 @@ pub fn epilogue(task: &Task, residuals: bool) -> Result<Attached, String> {
     Ok(Attached::Region(Arc::new(RegionTile::new(region, lanes, tier)?)))
 }
 
+/// Whether what is attached to the output of `task` works on any rows of it alone: it keeps no sums, which would show how
+/// the rows are cut.
+pub fn attaches_by_rows(task: &Task) -> bool {
+    task.epilogue.is_none_or(|region| region.reductions.is_empty() && region.moments.is_empty())
+}
+
 /// A step that runs `kernel` on the operands numbered `inputs`, with the attachments of `task`.
 pub fn step(
     name: &'static str,
@@ -125,8 +131,10 @@ pub fn step(
 ) -> Lowered {
     // Sums that chunks keep are combined chunk by chunk: there the cut would show.
     let sums = matches!(&epilogue, Attached::Region(region) if region.partials(1) > 0);
-    if !sums && task.threads > FEW_THREADS {
-        kernel.recut(task.threads);
+    match task.by_rows {
+        Some(RowShares { shares, .. }) => kernel.cut_by_rows(shares),
+        None if !sums && task.threads > FEW_THREADS => kernel.recut(task.threads),
+        None => {}
     }
     let first_prologue = task.inputs.len();
     let first_attachment = first_prologue + task.prologue.map_or(0, |region| region.operands.len());

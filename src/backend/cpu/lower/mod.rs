@@ -9,27 +9,53 @@ pub mod cost;
 mod inverted_residual;
 mod layout;
 mod placement;
+mod rows;
 mod sections;
 mod stages;
 
 use super::exec::program::CpuProgram;
-use super::kernel::{BatchBlocked, CpuKernel, Lowered, Task};
+use super::kernel::{BatchBlocked, CpuKernel, Lowered, RowShares, Task};
 use super::kernels::plain;
-use super::kernels::pointwise::lower_region;
+use super::kernels::pointwise::{lower_region, lower_region_by_rows, region_rows};
 use super::simd::Tier;
 use crate::error::{Error, Result};
-use crate::fusion::region::Region;
 use crate::fusion::{Fusion, Group};
 use crate::graph::{Graph, NodeId, Origin};
 use crate::reserve;
 use crate::schedule::{Constants, PlanOptions, Schedule, copies, origin, schedule};
 use crate::shape::Fact;
 use placement::Outside;
+use rows::Rows;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// A step with code for the CPU.
 type Step = crate::schedule::Step<Lowered>;
+
+/// What is settled between groups: where their activations lie, and how they are cut.
+#[derive(Clone, Copy, Default)]
+struct Cut {
+    blocked: BatchBlocked,
+    by_rows: Option<RowShares>,
+}
+
+/// What runs a group.
+#[derive(Clone, Copy)]
+enum Kernel {
+    /// A candidate, on activations that lie so.
+    Heavy(&'static dyn CpuKernel, BatchBlocked),
+    /// The region engine.
+    Region,
+    /// With others the inverted residual of this number; the group is its last with the inputs of all.
+    Residual(usize),
+}
+
+/// A group that one step runs, or that with others does.
+struct Part<'a> {
+    group: Cow<'a, Group>,
+    kernel: Kernel,
+}
 
 /// What lowering a group looks at besides the group.
 struct Lowering<'a> {
@@ -104,7 +130,7 @@ impl Lowering<'_> {
             .map(|(group, choice)| match (group.anchor, choice) {
                 (Some(anchor), Some(Ok(kernel))) => {
                     let facts = input_facts(self.g, anchor);
-                    kernel.takes_batch_blocked(&self.task(group, anchor, &facts, BatchBlocked::default()))
+                    kernel.takes_batch_blocked(&self.task(group, anchor, &facts, Cut::default()))
                 }
                 _ => BatchBlocked::default(),
             })
@@ -116,28 +142,97 @@ impl Lowering<'_> {
         for (i, residual) in residuals.iter().enumerate() {
             residual.groups().for_each(|k| residual_of[k] = Some(i));
         }
+        let mut parts = Vec::with_capacity(fusion.groups.len());
         for (k, (group, choice)) in fusion.groups.iter().zip(choices).enumerate() {
-            reserve::check()?;
-            match residual_of[k].map(|i| &residuals[i]) {
+            match residual_of[k] {
                 // All that an inverted residual reads is there where its last group is.
-                Some(residual) if residual.groups().last() == Some(k) => {
-                    steps.push(self.residual_step(fusion, residual)?)
+                Some(i) if residuals[i].groups().last() != Some(k) => {}
+                Some(i) => {
+                    let inputs = residuals[i].groups().flat_map(|k| &fusion.groups[k].inputs).copied().collect();
+                    let group = Cow::Owned(Group { inputs, ..group.clone() });
+                    parts.push(Part { group, kernel: Kernel::Residual(i) });
                 }
-                Some(_) => {}
-                None => self.group(group, choice, layout::of_group(group, &chosen), &mut steps)?,
+                None => {
+                    let blocked = layout::of_group(group, &chosen);
+                    self.settle(Cow::Borrowed(group), choice, blocked, &mut parts)?;
+                }
             }
         }
+        let (order, shares) = self.by_rows(&parts);
+        for k in order {
+            reserve::check()?;
+            steps.push(match parts[k].kernel {
+                Kernel::Residual(i) => self.residual_step(fusion, &residuals[i])?,
+                Kernel::Region => self.region_step(&parts[k].group, shares[k])?,
+                Kernel::Heavy(kernel, blocked) => {
+                    self.heavy_step(&parts[k].group, kernel, Cut { blocked, by_rows: shares[k] })?
+                }
+            });
+        }
         Ok(steps)
+    }
+
+    /// Which kernel runs a group, or those that it is taken apart into because none supports all of it.
+    fn settle<'b>(
+        &self,
+        group: Cow<'b, Group>,
+        choice: Option<Choice>,
+        blocked: BatchBlocked,
+        parts: &mut Vec<Part<'b>>,
+    ) -> Result<()> {
+        let g = self.g;
+        let apart = match (group.anchor, choice) {
+            (Some(_), Some(Ok(kernel))) => {
+                parts.push(Part { group, kernel: Kernel::Heavy(kernel, blocked) });
+                return Ok(());
+            }
+            (Some(_), Some(Err(_))) if group.prologue.is_some() => group.without_prologue(g)?.to_vec(),
+            (Some(anchor), Some(Err(why))) if group.region.is_none() => {
+                let node = g.node(anchor);
+                return Err(name(Error::value(why), &node.origin, node.op.def().name()));
+            }
+            (Some(_), Some(Err(_))) => group.without_region(g)?.to_vec(),
+            _ => {
+                parts.push(Part { group, kernel: Kernel::Region });
+                return Ok(());
+            }
+        };
+        apart.into_iter().try_for_each(|group| {
+            let choice = self.choice(&group);
+            self.settle(Cow::Owned(group), choice, BatchBlocked::default(), parts)
+        })
+    }
+
+    /// The order in which groups run, and the shares of those that follow one another by rows.
+    fn by_rows(&self, parts: &[Part]) -> (Vec<usize>, Vec<Option<RowShares>>) {
+        if !self.options.fuse {
+            return ((0..parts.len()).collect(), vec![None; parts.len()]);
+        }
+        let groups: Vec<&Group> = parts.iter().map(|part| &*part.group).collect();
+        let rows: Vec<Option<Rows>> = parts.iter().map(|part| self.rows(part)).collect();
+        rows::find(self.g, &groups, &rows, self.threads)
+    }
+
+    /// The rows that a group can be cut into.
+    fn rows(&self, part: &Part) -> Option<Rows> {
+        match (part.kernel, part.group.anchor) {
+            (Kernel::Heavy(kernel, blocked), Some(anchor)) if blocked == BatchBlocked::default() => {
+                let facts = input_facts(self.g, anchor);
+                kernel.rows(&self.task(&part.group, anchor, &facts, Cut::default())).map(Rows::Exactly)
+            }
+            (Kernel::Region, _) => part.group.region.as_ref().and_then(region_rows).map(Rows::Divisors),
+            _ => None,
+        }
     }
 
     fn choice(&self, group: &Group) -> Option<Choice> {
         let anchor = group.anchor?;
         let facts = input_facts(self.g, anchor);
         let kernels = candidates::of(&self.g.node(anchor).op, self.g.is_plain(anchor));
-        Some(choose(kernels, &self.task(group, anchor, &facts, BatchBlocked::default()), self.options))
+        Some(choose(kernels, &self.task(group, anchor, &facts, Cut::default()), self.options))
     }
 
-    fn task<'b>(&'b self, group: &'b Group, anchor: NodeId, inputs: &'b [Fact], blocked: BatchBlocked) -> Task<'b> {
+    fn task<'b>(&'b self, group: &'b Group, anchor: NodeId, inputs: &'b [Fact], cut: Cut) -> Task<'b> {
         let node = self.g.node(anchor);
         let (prologue, epilogue) = (group.prologue.as_ref(), group.region.as_ref());
         let constant = group.inputs[..inputs.len()]
@@ -148,6 +243,7 @@ impl Lowering<'_> {
             .sum();
         let precision = self.options.precision;
         let (tier, threads) = (self.tier, self.threads);
+        let Cut { blocked, by_rows } = cut;
         Task {
             op: &node.op,
             inputs,
@@ -159,48 +255,28 @@ impl Lowering<'_> {
             tier,
             threads,
             constant,
+            by_rows,
         }
     }
 
-    fn group(&self, group: &Group, choice: Option<Choice>, images: BatchBlocked, steps: &mut Vec<Step>) -> Result<()> {
+    /// A heavy op with its attachments.
+    fn heavy_step(&self, group: &Group, kernel: &'static dyn CpuKernel, cut: Cut) -> Result<Step> {
         let g = self.g;
-        let (Some(anchor), Some(choice)) = (group.anchor, choice) else {
-            let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
-            steps.push(self.region_step(region, group.inputs.clone(), group.outputs.clone(), &group.nodes)?);
-            return Ok(());
-        };
-        let node = g.node(anchor);
-        let facts = input_facts(g, anchor);
-        let task = self.task(group, anchor, &facts, images);
-        match choice {
-            Ok(kernel) => {
-                let code = kernel.lower(&task).map_err(|e| name(e, &node.origin, node.op.def().name()))?;
-                let mut step = Step::new(g, code, group.inputs.clone(), group.outputs.clone(), &group.nodes);
-                step.origin = group_origin(g, group);
-                steps.push(step);
-                Ok(())
-            }
-            Err(_) if group.prologue.is_some() => self.groups(&group.without_prologue(g)?, steps),
-            Err(why) if group.region.is_none() => Err(name(Error::value(why), &node.origin, node.op.def().name())),
-            Err(_) => self.groups(&group.without_region(g)?, steps),
-        }
-    }
-
-    /// What a group was taken apart into.
-    fn groups(&self, groups: &[Group], steps: &mut Vec<Step>) -> Result<()> {
-        groups.iter().try_for_each(|group| self.group(group, self.choice(group), BatchBlocked::default(), steps))
+        let anchor = group.anchor.ok_or_else(|| Error::state("a heavy group has no anchor"))?;
+        let (node, facts) = (g.node(anchor), input_facts(g, anchor));
+        let code = kernel.lower(&self.task(group, anchor, &facts, cut));
+        let code = code.map_err(|e| name(e, &node.origin, node.op.def().name()))?;
+        let mut step = Step::new(g, code, group.inputs.clone(), group.outputs.clone(), &group.nodes);
+        step.origin = group_origin(g, group);
+        Ok(step)
     }
 
     /// A region as a step of its own.
-    fn region_step(
-        &self,
-        region: &Region,
-        inputs: Vec<NodeId>,
-        outputs: Vec<NodeId>,
-        nodes: &[NodeId],
-    ) -> Result<Step> {
-        let code = lower_region(region, self.tier)?;
-        Ok(Step::of_region(self.g, code, region, inputs, outputs, nodes))
+    fn region_step(&self, group: &Group, by_rows: Option<RowShares>) -> Result<Step> {
+        let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
+        let lens: Vec<usize> = group.inputs.iter().map(|&i| self.g.fact(i).shape.len()).collect();
+        let code = lower_region_by_rows(region, self.tier, by_rows.map(|shares| (shares, lens.as_slice())))?;
+        Ok(Step::of_region(self.g, code, region, group.inputs.clone(), group.outputs.clone(), &group.nodes))
     }
 
     /// Several groups as one step.

@@ -12,7 +12,7 @@ mod row;
 pub(crate) mod tests;
 
 use super::attach::{Epilogue, Finish};
-use super::chunked::{Args, ChunkedKernel, is_uneven, ranges, split};
+use super::chunked::{Args, ChunkedKernel, Shares, is_uneven, ranges, split};
 use super::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, PrefetchedLines, Rows, Tile, TileSet};
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
@@ -90,6 +90,8 @@ pub struct Gemm {
     m_chunks: usize,
     n_chunks: usize,
     k_slabs: usize,
+    /// Whether chunks are shares of the rows.
+    by_rows: bool,
     /// Which rows of A are multiplied, unless all are.
     pixels: Option<Pixels>,
 }
@@ -194,6 +196,7 @@ impl Gemm {
             m_chunks: m.div_ceil(m_block).max(1),
             n_chunks: panels.div_ceil((MAX_CHUNK_COLS / tiles.cols()).max(1)),
             k_slabs: k.div_ceil(2 * K_BLOCK).max(1),
+            by_rows: false,
             pixels,
         };
         if k >= MIN_SPLIT_K && m * n <= MAX_SPLIT_OUTPUTS && gemm.m_chunks * gemm.n_chunks < 2 * MAX_PARTS {
@@ -273,6 +276,28 @@ impl Gemm {
     /// Number of independent chunks that pack B; 0 where chunks of the product take care of it.
     pub fn pack_chunks(&self) -> usize {
         if self.shared_b { self.panels() * self.k_slabs } else { 0 }
+    }
+
+    /// Whether any rows of the product can be made of the same rows of A, and all of them together.
+    pub fn works_by_rows(&self) -> bool {
+        !self.trans_a && self.pixels.is_none() && self.parts == 1 && self.m > 1
+    }
+
+    /// The rows `rows` of a product that works by rows. The caller packs B before, if that is a phase.
+    ///
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`]; there are two rows at least, because a row alone is summed in another order.
+    pub unsafe fn run_rows(&self, rows: Range<usize>, args: &Args, scratch: *mut f32) {
+        debug_assert!(rows.len() > 1 || self.m == 1);
+        let most = self.m.div_ceil(self.m_chunks);
+        for part in ranges(rows.len(), rows.len().div_ceil(most)) {
+            let part = rows.start + part.start..rows.start + part.end;
+            // SAFETY: the caller's contract.
+            unsafe {
+                let all = 0..self.panels();
+                self.block(args, part, all, 0..self.k, args.output, self.ldc, &args.epilogue, 0, scratch);
+            }
+        }
     }
 
     fn panels(&self) -> usize {
@@ -556,6 +581,15 @@ impl ChunkedKernel for Gemm {
         if self.parts == 1 {
             self.cut(2 * threads, MIN_HALF_FLOPS);
         }
+    }
+
+    fn cut_by_rows(&mut self, shares: usize) {
+        (self.m_chunks, self.n_chunks, self.by_rows) = (shares, 1, true);
+    }
+
+    fn shares(&self) -> Option<Shares> {
+        let (phase, images) = (self.phases() - 1, self.m);
+        self.by_rows.then_some(Shares { phase, images, lanes: 1, inputs: [true, false], output: true })
     }
 
     fn phases(&self) -> usize {

@@ -23,7 +23,7 @@ mod tests;
 mod vector_math;
 
 use super::chunked::split;
-use crate::backend::cpu::kernel::{Lowered, Operands, Phase};
+use crate::backend::cpu::kernel::{Lowered, Operands, Phase, RowShares, Section};
 use crate::backend::cpu::simd::Tier;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -47,11 +47,27 @@ const PARTIALS: usize = 64;
 /// Bytes of partial sums, at most.
 const PARTIAL_BYTES: usize = 16 << 20;
 
+/// How many rows the space of `region` has: its outermost positions of which each makes outputs of its own. Rows of which
+/// it is a multiple are rows of the region, too.
+pub fn region_rows(region: &Region) -> Option<usize> {
+    let space = Space::new(region);
+    let (_, outermost) = space.outermost()?;
+    (!outermost.reduced && region.moments.is_empty()).then_some(outermost.extent)
+}
+
 /// Lowers a region without anchor. Operands are the region's, outputs its stores, then reductions.
 ///
 /// # Errors
 /// When the region refers to an anchor.
 pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
+    lower_region_by_rows(region, tier, None)
+}
+
+/// The same with the shares of rows that are its chunks, a divisor of [`region_rows`], and the elements of each operand.
+///
+/// # Errors
+/// As [`lower_region`].
+pub fn lower_region_by_rows(region: &Region, tier: Tier, by_rows: Option<(RowShares, &[usize])>) -> Result<Lowered> {
     let args = region.code.iter().flat_map(|c| c.args.iter()).chain(region.stores.iter().map(|s| &s.0));
     if args.chain(region.reductions.iter().map(|r| &r.source)).any(|a| *a == Arg::Anchor) {
         return Err(Error::state("a region with an anchor cannot run alone"));
@@ -73,10 +89,16 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
     let reductions = region.reductions.len();
     let kept = engine.space.kept;
     let len = engine.space.len();
-    let (axis, chunks) = engine.cut();
+    let rows = by_rows.and_then(|(shares, lens)| engine.rows(shares, lens));
+    let (axis, chunks) = rows.as_ref().map_or_else(|| engine.cut(), |rows| (rows.axis, rows.shares.shares));
     // A cut along a reduced axis leaves partial sums; along a kept one, each chunk has its own outputs.
     let partial = reductions > 0 && (engine.space.axes[axis].reduced || len == 0);
-    let own = if partial { kept } else { kept.div_ceil(chunks.max(1)) + engine.space.axes[axis].kept_step };
+    let own = match &rows {
+        Some(rows) => rows.shares.rows.div_ceil(chunks) * rows.each * engine.space.axes[axis].kept_step,
+        None if partial => kept,
+        None => kept.div_ceil(chunks.max(1)) + engine.space.axes[axis].kept_step,
+    };
+    let section = rows.as_ref().map(|rows| rows.section(region));
     let scratch = engine.layout.blocks * engine.layout.lanes * 4
         + if reductions > 0 { engine.layout.lanes * 4 * reductions } else { 0 };
     let accumulators = if reductions > 0 { chunks.max(1) * reductions * own.max(1) * 8 } else { 0 };
@@ -84,7 +106,10 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
     let mut phases = Vec::new();
     let held = engine.clone();
     phases.push(Phase::new(chunks, move |operands, chunk, scratch| {
-        let range = split(held.space.axes[axis].extent, chunks, chunk);
+        let range = match &rows {
+            Some(rows) => rows.positions(chunk),
+            None => split(held.space.axes[axis].extent, chunks, chunk),
+        };
         // SAFETY: the plan's contract: operands of the region's facts, scratch and workspace of the
         // sizes asked for; chunks cover disjoint parts of the space.
         unsafe { held.chunk(operands, axis, range, scratch, chunk, own, partial) };
@@ -95,7 +120,31 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
             unsafe { engine.combine(operands, chunks, own) };
         }));
     }
-    Ok(Lowered { name: "region", phases, workspace: accumulators, scratch, packed: SmallVec::new(), section: None })
+    Ok(Lowered { name: "region", phases, workspace: accumulators, scratch, packed: SmallVec::new(), section })
+}
+
+/// A cut into shares of rows.
+struct Rows {
+    shares: RowShares,
+    /// The axis that is cut.
+    axis: usize,
+    /// Its positions in a row.
+    each: usize,
+    /// Bit k: of operand k, a row reads what is a row of it alone.
+    inputs: u64,
+}
+
+impl Rows {
+    /// The positions of share `index`.
+    fn positions(&self, index: usize) -> Range<usize> {
+        let rows = self.shares.share(index);
+        rows.start * self.each..rows.end * self.each
+    }
+
+    fn section(&self, region: &Region) -> Section {
+        let outputs = (1 << (region.stores.len() + region.reductions.len())) - 1;
+        Section { phase: 0, images: self.shares.rows, lanes: 1, inputs: self.inputs, outputs }
+    }
 }
 
 struct Engine {
@@ -143,6 +192,24 @@ struct Plane<'a> {
 }
 
 impl Engine {
+    /// The cut into these shares, if rows are positions of the outermost axis; `lens` are the elements of each operand.
+    fn rows(&self, shares: RowShares, lens: &[usize]) -> Option<Rows> {
+        let (axis, outermost) = self.space.outermost()?;
+        if outermost.reduced || !outermost.extent.is_multiple_of(shares.rows) || lens.len() > u64::BITS as usize {
+            return None;
+        }
+        let each = outermost.extent / shares.rows;
+        let inner = &self.space.axes[axis + 1..];
+        let own = |&(k, len): &(usize, &usize)| {
+            let row = each * outermost.steps[k];
+            let last: usize =
+                inner.iter().map(|a| (a.extent - 1) * a.steps[k]).sum::<usize>() + row - outermost.steps[k];
+            row > 0 && row * shares.rows == *len && last < row
+        };
+        let inputs = lens.iter().enumerate().filter(own).map(|(k, _)| 1 << k).sum();
+        Some(Rows { shares, axis, each, inputs })
+    }
+
     /// The axis along which the space is cut, and into how many chunks.
     fn cut(&self) -> (usize, usize) {
         let len = self.space.len();

@@ -56,6 +56,11 @@ impl Space {
         Space { axes, kept }
     }
 
+    /// The first axis of more than one position, and its number; none in an empty space and in one of a single element.
+    pub fn outermost(&self) -> Option<(usize, &Axis)> {
+        self.axes.iter().enumerate().find(|(_, a)| a.extent > 1).filter(|_| self.len() > 0)
+    }
+
     /// Elements.
     pub fn len(&self) -> usize {
         self.axes.iter().map(|a| a.extent).product()

@@ -1,6 +1,6 @@
 //! Candidates for convolutions and their gradients.
 
-use super::super::attachments::{epilogue, prologue, step, zeros};
+use super::super::attachments::{attaches_by_rows, epilogue, prologue, step, zeros};
 use super::super::cost::{self, Pass};
 use crate::backend::cpu::kernel::{BatchBlocked, Cost, CpuKernel, Lowered, Task};
 use crate::backend::cpu::kernels::chunked::ChunkedKernel;
@@ -368,6 +368,12 @@ impl CpuKernel for Candidate {
 
     fn works_by_rows(&self) -> bool {
         self.extra == Extra::WorksByRows
+    }
+
+    fn rows(&self, task: &Task) -> Option<usize> {
+        let (g, pass) = read(task).ok()?;
+        let product = self.name == GEMM_1X1.name && pass != Pass::FilterGrad && g.is_pointwise();
+        (product && g.pixels() > 1 && attaches_by_rows(task)).then(|| g.pixels())
     }
 
     fn lower(&self, task: &Task) -> Result<Lowered> {

@@ -1,0 +1,133 @@
+//! Groups that follow one another row by row: normalisations over the last axis, products of matrices and what is done to
+//! their results. Cut into the same shares of rows they run as one section: a thread takes its rows through all of
+//! them while they are in cache, and meets the others once.
+
+use crate::backend::cpu::kernel::RowShares;
+use crate::backend::cpu::kernels::chunked::is_uneven;
+use crate::fusion::Group;
+use crate::graph::{Graph, NodeId};
+use smallvec::SmallVec;
+use std::collections::{HashSet, VecDeque};
+
+/// Bytes of the widest value of a share, about: beside it lie others and a panel of B.
+const SHARE_BYTES: usize = 384 << 10;
+/// Rows of a share, at least: each reads B whole.
+const MIN_ROWS: usize = 48;
+
+/// Rows that a group can be cut into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// So many.
+    Exactly(usize),
+    /// Any of which this is a multiple.
+    Divisors(usize),
+}
+
+/// Groups that follow one another.
+#[derive(Default)]
+struct Run {
+    /// The rows of all, or what they divide while all groups are regions.
+    rows: Option<Rows>,
+    members: Vec<usize>,
+    made: HashSet<NodeId>,
+}
+
+impl Run {
+    fn follows(&self, group: &Group) -> bool {
+        group.inputs.iter().any(|i| self.made.contains(i))
+    }
+
+    /// The rows of the run if `group`, which has `rows`, joins it.
+    fn joined(&self, group: &Group, rows: Rows) -> Option<Rows> {
+        // A product reads its second operand whole.
+        let whole = group.anchor.is_some() && group.inputs.get(1).is_some_and(|i| self.made.contains(i));
+        if whole || !self.follows(group) {
+            return None;
+        }
+        Some(match (self.rows?, rows) {
+            (Rows::Exactly(a), Rows::Exactly(b)) if a == b => rows,
+            (Rows::Exactly(a), Rows::Divisors(b)) | (Rows::Divisors(b), Rows::Exactly(a)) if b % a == 0 => {
+                Rows::Exactly(a)
+            }
+            (Rows::Divisors(a), Rows::Divisors(b)) => Rows::Divisors(gcd(a, b)),
+            _ => return None,
+        })
+    }
+
+    fn push(&mut self, k: usize, group: &Group, rows: Rows) {
+        self.rows = Some(rows);
+        self.members.push(k);
+        self.made.extend(&group.outputs);
+    }
+
+    /// The shares of a run that is complete, if it is more than one group and has the rows.
+    fn shares(&self, g: &Graph, groups: &[&Group], threads: usize) -> Option<RowShares> {
+        let (Rows::Exactly(rows) | Rows::Divisors(rows)) = self.rows?;
+        if self.members.len() < 2 {
+            return None;
+        }
+        let outputs = self.members.iter().flat_map(|&k| &groups[k].outputs);
+        let widest = outputs.map(|&o| g.fact(o).bytes()).max().unwrap_or(0);
+        let mut shares = widest.div_ceil(SHARE_BYTES).max(threads);
+        shares += usize::from(is_uneven(shares));
+        (threads > 1 && rows >= MIN_ROWS * shares).then_some(RowShares { rows, shares })
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// How far behind the first group that has not run another may lie that runs before it: what is made early takes memory longer.
+const LOOKAHEAD: usize = 16;
+
+/// The groups in an order in which they can run, and for each the shares that it is cut into, where it is one of several that
+/// follow one another by rows. `rows` are what each can be cut into.
+pub(super) fn find(
+    g: &Graph,
+    groups: &[&Group],
+    rows: &[Option<Rows>],
+    threads: usize,
+) -> (Vec<usize>, Vec<Option<RowShares>>) {
+    let mut shares = vec![None; groups.len()];
+    let mut run = Run::default();
+    let mut close = |run: &mut Run| {
+        let run = std::mem::take(run);
+        let found = run.shares(g, groups, threads);
+        run.members.iter().for_each(|&k| shares[k] = found);
+    };
+    // What groups that have not run will make.
+    let mut missing: HashSet<NodeId> = groups.iter().flat_map(|group| &group.outputs).copied().collect();
+    let mut waiting: VecDeque<usize> = (0..groups.len()).collect();
+    let mut order = Vec::with_capacity(groups.len());
+    while let Some(&first) = waiting.front() {
+        let ready = |&at: &usize| groups[waiting[at]].inputs.iter().all(|i| !missing.contains(i));
+        let near = (0..waiting.len()).take_while(|&at| waiting[at] < first + LOOKAHEAD);
+        // What can join the run does; else what is no part of any goes first, so that the next run finds all that it reads.
+        let ready: SmallVec<[usize; LOOKAHEAD]> = near.filter(ready).collect();
+        let joins = |&&at: &&usize| rows[waiting[at]].and_then(|own| run.joined(groups[waiting[at]], own)).is_some();
+        let apart = |&&at: &&usize| rows[waiting[at]].is_none();
+        let at = ready.iter().find(joins).or_else(|| ready.iter().find(apart)).or(ready.first()).map_or(0, |&at| at);
+        let Some(k) = waiting.remove(at) else { break };
+        groups[k].outputs.iter().for_each(|o| {
+            missing.remove(o);
+        });
+        order.push(k);
+        match rows[k] {
+            Some(own) => {
+                let joined = run.joined(groups[k], own);
+                if joined.is_none() {
+                    close(&mut run);
+                }
+                run.push(k, groups[k], joined.unwrap_or(own));
+            }
+            None if run.follows(groups[k]) => close(&mut run),
+            None => {}
+        }
+    }
+    close(&mut run);
+    if shares.iter().all(Option::is_none) {
+        order = (0..groups.len()).collect();
+    }
+    (order, shares)
+}
