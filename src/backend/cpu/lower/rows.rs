@@ -131,3 +131,116 @@ pub(super) fn find(
     }
     (order, shares)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::cpu::exec::code::Location;
+    use crate::backend::cpu::exec::program::CpuProgram;
+    use crate::backend::cpu::{Cpu, lower};
+    use crate::backend::device::{Backend, Control, Program, Slot};
+    use crate::dtype::DType;
+    use crate::error::Result;
+    use crate::fusion::{Limits, fuse};
+    use crate::ops::matmul::MatMul;
+    use crate::ops::pointwise::Function;
+    use crate::ops::reduce::ReduceKind;
+    use crate::passes::optimise;
+    use crate::schedule::{PlanOptions, Target};
+    use crate::shape::{Fact, Shape};
+    use crate::testing::{Rng, to_buffer, to_values};
+
+    /// A layer of a transformer on `[images, tokens, 32]` with two heads.
+    fn transformer(images: usize, tokens: usize) -> Result<Graph> {
+        let mut g = Graph::new();
+        let mut input = |shape: &[usize]| g.input(Fact::new(shape, DType::F32));
+        let x = input(&[images, tokens, 32]);
+        let weights = [32, 32, 32, 32, 96].map(|out| input(&[32, out]));
+        let last = input(&[96, 32]);
+        let normalised = |g: &mut Graph, x: NodeId| {
+            let mean = g.mean(x, &[2], true)?;
+            let centred = g.sub(x, mean)?;
+            let squares = g.unary(Function::Square, centred)?;
+            let variance = g.mean(squares, &[2], true)?;
+            let variance = g.offset(variance, 1e-3)?;
+            let scale = g.unary(Function::Rsqrt, variance)?;
+            g.mul(centred, scale)
+        };
+        let matmul = |transpose_b| MatMul { transpose_a: false, transpose_b };
+        let y = normalised(&mut g, x)?;
+        let mut heads = Vec::new();
+        for w in &weights[..3] {
+            let h = g.apply(matmul(false), &[y, *w])?;
+            let h = g.reshape(h, Shape::from([images, tokens, 2, 16]))?;
+            heads.push(g.transpose(h, &[0, 2, 1, 3])?);
+        }
+        let scores = g.apply(matmul(true), &[heads[0], heads[1]])?;
+        let most = g.reduce(ReduceKind::Max, scores, &[3], true)?;
+        let scores = g.sub(scores, most)?;
+        let powers = g.unary(Function::Exp, scores)?;
+        let sums = g.sum(powers, &[3], true)?;
+        let shares = g.div(powers, sums)?;
+        let read = g.apply(matmul(false), &[shares, heads[2]])?;
+        let read = g.transpose(read, &[0, 2, 1, 3])?;
+        let read = g.reshape(read, Shape::from([images, tokens, 32]))?;
+        let read = g.apply(matmul(false), &[read, weights[3]])?;
+        let x = g.add(x, read)?;
+        let y = normalised(&mut g, x)?;
+        let y = g.apply(matmul(false), &[y, weights[4]])?;
+        let y = g.unary(Function::Sigmoid, y)?;
+        let y = g.apply(matmul(false), &[y, last])?;
+        let y = g.add(x, y)?;
+        g.set_outputs(vec![y]);
+        Ok(g)
+    }
+
+    /// The program of `g` with sections, and without.
+    fn programs(g: &Graph, threads: usize) -> [CpuProgram; 2] {
+        let g = optimise(g).unwrap();
+        let fusion = fuse(&g, &Limits::default(), true, &[]).unwrap();
+        [true, false].map(|fuse| {
+            let target = Target { threads, ..Cpu.target(0).unwrap() };
+            let options = PlanOptions { target: Some(target), fuse, checks: true, ..PlanOptions::default() };
+            lower::compile(&g, &fusion, &options).unwrap()
+        })
+    }
+
+    /// For each stage that runs more than one step chunk by chunk, their number.
+    fn sections(program: &CpuProgram) -> Vec<usize> {
+        let parts = program.code.stages.iter().flat_map(|stage| &stage.parts).filter(|part| part.phases.len() > 1);
+        let by_share = |&(step, _): &(usize, usize)| program.code.steps[step].kernel.section.is_some();
+        parts.filter(|part| part.phases.iter().all(by_share)).map(|part| part.phases.len()).collect()
+    }
+
+    #[test]
+    fn sections_of_rows_make_the_same_bits() {
+        // Shares of rows begin and end within heads; some have one row of a head.
+        for (images, tokens, threads) in [(3, 67, 4), (1, 401, 4), (5, 99, 3), (40, 53, 8)] {
+            let g = transformer(images, tokens).unwrap();
+            let inputs = Rng::new(7).inputs(&g);
+            let run = |program: &CpuProgram| {
+                let mut slots: Vec<Slot> =
+                    inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::shared(to_buffer(a, g.fact(i)))).collect();
+                let once = Control { poll: &|| false, profile: false, defer: false };
+                let outputs = program.run(&mut slots, &once).unwrap().outputs;
+                to_values(outputs[0].host().unwrap())
+            };
+            let [joined, apart] = programs(&g, threads);
+            assert_eq!(run(&joined), run(&apart), "{images} images, {tokens} tokens, {threads} threads");
+        }
+    }
+
+    #[test]
+    fn a_transformer_is_three_sections() {
+        let [joined, apart] = programs(&transformer(3, 67).unwrap(), 4);
+        // To the heads; scores to what is read; all behind it.
+        assert_eq!(sections(&joined).len(), 3, "{}", joined.describe());
+        assert!(sections(&joined).iter().all(|&steps| steps > 3), "{}", joined.describe());
+        assert_eq!(sections(&apart), [0; 0]);
+        // Threads keep to themselves all but what transposes read and make, and the result.
+        let outputs = joined.code.steps.iter().flat_map(|step| &step.outputs);
+        assert_eq!(outputs.filter(|at| matches!(at, Location::Shared(_))).count(), 9, "{}", joined.describe());
+        // Too few rows for shares.
+        assert_eq!(sections(&programs(&transformer(1, 9).unwrap(), 4)[0]), [0; 0]);
+    }
+}
