@@ -164,8 +164,8 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
         };
         check_kernel(&*kernel, g, pass, [hooks, true], tier, 1e-5);
     }
-    if winograd::is_plain_3x3(g) {
-        for form in [Form::F2x2, Form::F4x4] {
+    for form in [Form::F2x2, Form::F4x4, Form::F4x4Of2x2, Form::F3x3Of4x4] {
+        if winograd::works_in_stages(form, g, pass != Pass::Forward) {
             let staged = match pass {
                 Pass::Forward => WinogradStaged::forward(form, g, tier),
                 Pass::InputGrad => WinogradStaged::input_grad(form, g, tier),

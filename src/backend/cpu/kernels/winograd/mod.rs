@@ -90,6 +90,14 @@ pub fn form(g: &ConvGeometry) -> Option<Form> {
     if square && plain && (g.stride_h == 1 || strided) { Form::of(g.kernel_h.div_ceil(g.stride_h)) } else { None }
 }
 
+/// Whether [`WinogradStaged`] computes a convolution, or its input gradient, by `form`: of 3×3 filters and stride 1; forward,
+/// also of stride 2 where all parities meet as many taps and fill vectors.
+pub fn works_in_stages(form: Form, g: &ConvGeometry, gradient: bool) -> bool {
+    let plain = is_plain_3x3(g) && form.taps() == 3;
+    let strided = !gradient && g.stride_h == 2 && self::form(g) == Some(form);
+    plain || (strided && g.kernel_h.is_multiple_of(2) && g.in_c.is_multiple_of(16))
+}
+
 /// Whether the geometry is 3×3, stride 1, dilation 1 and one group.
 pub fn is_plain_3x3(g: &ConvGeometry) -> bool {
     form(g) == Some(Form::F4x4) && g.stride_h == 1

@@ -1,4 +1,4 @@
-//! F(4×4, 3×3) or F(2×2, 3×3) in stages: all windows of a part of the tiles are transformed, then multiplied point by point,
+//! F(4×4, 3×3), F(2×2, 3×3), or forward a form of stride 2, in stages: all windows of a part of the tiles are transformed, then multiplied point by point,
 //! then their products transformed to outputs.
 //!
 //! Where filters have many channels, their transforms are larger than a core's cache, and a kernel that takes a
@@ -29,10 +29,10 @@ const CHUNKS: usize = 32;
 /// Floating-point operations of a chunk of products, at most, where it can be cut.
 const CHUNK_FLOPS: usize = 16 << 20;
 
-/// A 3×3 convolution of stride 1, or its input gradient, all tiles of a part at a time.
+/// A 3×3 convolution of stride 1, or its input gradient, or a convolution of stride 2, all tiles of a part at a time.
 ///
-/// Inputs: activations (or output gradient), filters HWIO. The error is about twice that of direct
-/// summation in f32.
+/// Inputs: activations (or output gradient), filters HWIO. The error is up to three times that of direct
+/// summation in f32, as [`Form`] says.
 pub struct WinogradStaged {
     grid: Grid,
     windows: Windows,
@@ -80,19 +80,19 @@ impl Cut {
 }
 
 impl WinogradStaged {
-    /// The convolution. Panics where [`is_plain_3x3`](super::is_plain_3x3) is false.
+    /// The convolution. Panics where it does not [work in stages](super::works_in_stages).
     pub fn forward(form: Form, g: &ConvGeometry, tier: Tier) -> Self {
         Self::new(form, g, false, PART, tier)
     }
 
-    /// Its gradient for the input. Panics where [`is_plain_3x3`](super::is_plain_3x3) is false.
+    /// Its gradient for the input. Panics where it does not [work in stages](super::works_in_stages).
     pub fn input_grad(form: Form, g: &ConvGeometry, tier: Tier) -> Self {
         Self::new(form, g, true, PART, tier)
     }
 
     /// `part`: f32 of transformed windows and products that a part aims at.
     pub(super) fn new(form: Form, g: &ConvGeometry, gradient: bool, part: usize, tier: Tier) -> Self {
-        assert!(super::is_plain_3x3(g), "stages are for 3x3 filters and stride 1, received {g:?}");
+        assert!(super::works_in_stages(form, g, gradient), "{form:?} does not work in stages on {g:?}");
         let (grid, windows) = sides(form, g, gradient, tier);
         let filters = Filters::new(form, g, gradient, tier);
         let most = (part / (form.points() * (filters.in_c + filters.out_c))).max(MIN_TILES);

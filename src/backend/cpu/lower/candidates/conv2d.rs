@@ -232,8 +232,8 @@ const WINOGRAD: Candidate = Candidate {
 /// The same, all windows of a part of the batch at a time: for many channels, or few windows.
 const WINOGRAD_STAGED: Candidate = Candidate {
     name: "conv_winograd_staged",
-    fits: |g, pass, tier| staged_fits(Form::F4x4, g, pass, tier),
-    build: |g, pass, Target { tier, .. }| staged(Form::F4x4, g, pass, tier),
+    fits: |g, pass, tier| staged_fits(largest(g), g, pass, tier),
+    build: |g, pass, Target { tier, .. }| staged(largest(g), g, pass, tier),
     ..WINOGRAD
 };
 
@@ -246,11 +246,20 @@ const WINOGRAD_2X2: Candidate = Candidate {
     ..WINOGRAD
 };
 
+/// The form with the largest windows.
+fn largest(g: &ConvGeometry) -> Form {
+    winograd::form(g).unwrap_or(Form::F4x4)
+}
+
 fn staged_fits(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> std::result::Result<cost::Times, &'static str> {
-    match (winograd::is_plain_3x3(g), pass) {
-        (_, Pass::FilterGrad) => Err("no gradient for filters"),
-        (true, _) => Ok(cost::winograd_staged(form, g, pass, tier)),
-        (false, _) => Err("3x3 filters, stride 1, dilation 1, one group"),
+    match pass {
+        Pass::FilterGrad => Err("no gradient for filters"),
+        _ if winograd::works_in_stages(form, g, pass == Pass::InputGrad) => {
+            Ok(cost::winograd_staged(form, g, pass, tier))
+        }
+        _ => Err(
+            "3x3 filters, stride 1, dilation 1, one group; or forward an even number of taps, stride 2, whole vectors of channels",
+        ),
     }
 }
 
