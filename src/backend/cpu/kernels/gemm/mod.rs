@@ -116,8 +116,8 @@ impl Pixels {
     }
 }
 
-/// Outputs of a block that an epilogue works on at once, where they are all columns of its rows: 128 KiB.
-const HOOKED: usize = 32 * 1024;
+/// Outputs of a block that an epilogue works on at once, where they are all columns of its rows: 192 KiB.
+const HOOKED: usize = 48 * 1024;
 
 impl Gemm {
     /// A product of dense matrices.
@@ -641,7 +641,13 @@ impl ChunkedKernel for Gemm {
             }
             if let Epilogue::Hook(hook) = args.epilogue {
                 hook.begin(chunk);
-                self.block(args, rows, panels, ks, args.output, self.ldc, &args.epilogue, chunk, scratch);
+                // A share of all columns: as many rows at a time as the epilogue takes whole.
+                let most = if self.by_rows { (HOOKED / self.n).max(2 * self.tiles.rows) } else { rows.len() };
+                for some in ranges(rows.len(), rows.len().div_ceil(most)) {
+                    let (some, ks) = (rows.start + some.start..rows.start + some.end, ks.clone());
+                    let panels = panels.clone();
+                    self.block(args, some, panels, ks, args.output, self.ldc, &args.epilogue, chunk, scratch);
+                }
                 hook.end(chunk);
             } else {
                 self.block(args, rows, panels, ks, args.output, self.ldc, &args.epilogue, chunk, scratch);
