@@ -166,7 +166,7 @@ impl StepCode for Lowered {
 }
 
 /// A phase whose chunk i works on share i of the images alone, `split(images / lanes, chunks, i)`
-/// vectors of them. Steps with such phases over as many images run as one section: a thread takes its
+/// vectors of them. Where steps follow one another by rows, the images are rows ([`RowShares`]). Steps with such phases over as many images run as one section: a thread takes its
 /// share through all of them while it is in cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Section {

@@ -71,7 +71,7 @@ pub trait ChunkedKernel: Send + Sync {
     unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32);
 }
 
-/// A phase whose chunk i reads and writes share i of the images alone; see
+/// A phase whose chunk i reads and writes share i of the images, or rows, alone; see
 /// [`Section`](crate::backend::cpu::kernel::Section).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
