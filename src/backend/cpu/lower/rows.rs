@@ -142,9 +142,12 @@ mod tests {
     use crate::dtype::DType;
     use crate::error::Result;
     use crate::fusion::{Limits, fuse};
+    use crate::ops::conv2d::Conv2d;
     use crate::ops::matmul::MatMul;
     use crate::ops::pointwise::Function;
+    use crate::ops::pool2d::{Pool2d, PoolKind};
     use crate::ops::reduce::ReduceKind;
+    use crate::ops::window::{Padding, Window};
     use crate::passes::optimise;
     use crate::schedule::{PlanOptions, Target};
     use crate::shape::{Fact, Shape};
@@ -227,6 +230,49 @@ mod tests {
             };
             let [joined, apart] = programs(&g, threads);
             assert_eq!(run(&joined), run(&apart), "{images} images, {tokens} tokens, {threads} threads");
+        }
+    }
+
+    #[test]
+    fn shares_of_images_in_vectors_are_no_shares_of_rows() {
+        // As many images and chunks on both sides, but shares of the pooling are whole vectors of images.
+        let mut g = Graph::new();
+        let mut input = |shape: &[usize]| g.input(Fact::new(shape, DType::F32));
+        let (x, w, v) = (input(&[784, 8, 8, 4]), input(&[64, 64]), input(&[64, 10]));
+        let window =
+            Window { size: [2; 2], strides: [2; 2], dilation: [1; 2], padding: Padding::Valid, ceil_mode: false };
+        let pool = Pool2d { kind: PoolKind::Max, window };
+        let y = g.apply(pool, &[x]).unwrap();
+        let mut y = g.reshape(y, Shape::from([784, 64])).unwrap();
+        for weights in [w, v] {
+            y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[y, weights]).unwrap();
+        }
+        g.set_outputs(vec![y]);
+        for program in programs(&g, 16) {
+            let found = |step: usize| program.code.steps[step].kernel.section.map(|section| section.lanes);
+            let parts = program.code.stages.iter().flat_map(|stage| &stage.parts);
+            for part in parts {
+                let lanes: HashSet<_> = part.phases.iter().map(|&(step, _)| found(step)).collect();
+                assert_eq!(lanes.len(), 1, "{}", program.describe());
+            }
+        }
+    }
+
+    #[test]
+    fn long_sums_are_cut_along_k_and_not_by_rows() {
+        let mut g = Graph::new();
+        let (x, w) =
+            (g.input(Fact::new([192, 1, 1, 4096], DType::F32)), g.input(Fact::new([1, 1, 4096, 80], DType::F32)));
+        let most = g.reduce(ReduceKind::Max, x, &[3], true).unwrap();
+        let y = g.sub(x, most).unwrap();
+        let y = g.cast(y, DType::BF16).unwrap();
+        let y = g.cast(y, DType::F32).unwrap();
+        let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Valid, groups: 1 };
+        let y = g.apply(conv, &[y, w]).unwrap();
+        g.set_outputs(vec![y]);
+        for program in programs(&g, 4) {
+            let product = program.code.steps.iter().find(|step| step.kernel.name == "conv_gemm_1x1").unwrap();
+            assert_eq!(product.kernel.section, None, "{}", program.describe());
         }
     }
 

@@ -78,8 +78,8 @@ pub(super) fn waves(g: &Graph, steps: &[Step<Lowered>], commit_from: usize) -> V
     let mut waves = Vec::with_capacity(steps.len());
     let mut wave = 0;
     let mut made: HashSet<NodeId> = HashSet::new();
-    // The shares (images, chunks) of the wave's section, and what it made share by share.
-    let mut open: Option<[usize; 2]> = None;
+    // The shares (images, images of a vector, chunks) of the wave's section, and what it made share by share.
+    let mut open: Option<[usize; 3]> = None;
     let mut shared: HashSet<NodeId> = HashSet::new();
     let mut held = 0;
     for (s, step) in steps.iter().enumerate() {
@@ -87,7 +87,7 @@ pub(super) fn waves(g: &Graph, steps: &[Step<Lowered>], commit_from: usize) -> V
         let outputs: usize = step.outputs.iter().map(|&o| g.fact(o).bytes()).sum();
         let bytes = if commits { 0 } else { outputs + step.code.workspace + step.packed_in_run().sum::<usize>() };
         let section = step.code.section.as_ref();
-        let shares = section.map(|x| [x.images, step.code.phases[x.phase].chunks]);
+        let shares = section.map(|x| [x.images, x.lanes, step.code.phases[x.phase].chunks]);
         let continues = shares.is_some() && shares == open;
         let by_share = |k: usize| section.is_some_and(|x| x.inputs >> k & 1 == 1);
         let waits = |(k, id): (usize, &NodeId)| made.contains(id) && !(continues && by_share(k) && shared.contains(id));

@@ -55,8 +55,8 @@ pub(super) fn stages(
             *stage = section.phase.max(*stage);
         }
     }
-    // Sections of the current wave: images, chunks, stage and part.
-    let mut sections: Vec<([usize; 3], usize)> = Vec::new();
+    // Sections of the current wave: images, images of a vector, chunks, stage and part.
+    let mut sections: Vec<([usize; 4], usize)> = Vec::new();
     for (s, step) in steps.iter().enumerate() {
         reserve::check()?;
         if s == 0 || waves[s] != waves[s - 1] {
@@ -80,7 +80,7 @@ pub(super) fn stages(
                 stages.push(Stage::default());
             }
             let stage = &mut stages[at];
-            let shares = section.filter(|section| section.phase == phase).map(|x| [x.images, code.chunks, at]);
+            let shares = section.filter(|section| section.phase == phase).map(|x| [x.images, x.lanes, code.chunks, at]);
             if let Some(&(_, part)) = sections.iter().find(|(key, _)| Some(*key) == shares) {
                 stage.parts[part].phases.push((s, phase));
                 continue;

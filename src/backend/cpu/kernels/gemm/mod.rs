@@ -584,6 +584,7 @@ impl ChunkedKernel for Gemm {
     }
 
     fn cut_by_rows(&mut self, shares: usize) {
+        assert!(self.works_by_rows(), "a product of {:?} does not work by rows", self.shape());
         (self.m_chunks, self.n_chunks, self.by_rows) = (shares, 1, true);
     }
 

@@ -381,8 +381,15 @@ impl CpuKernel for Candidate {
 
     fn rows(&self, task: &Task) -> Option<usize> {
         let (g, pass) = read(task).ok()?;
-        let product = self.name == GEMM_1X1.name && pass != Pass::FilterGrad && g.is_pointwise();
-        (product && g.pixels() > 1 && attaches_by_rows(task)).then(|| g.pixels())
+        if self.name != GEMM_1X1.name || !g.is_pointwise() || !attaches_by_rows(task) {
+            return None;
+        }
+        let product = match pass {
+            Pass::Forward => g.product(task.tier),
+            Pass::InputGrad => Gemm::new(g.pixels(), g.in_c, g.out_c, false, true, task.tier),
+            Pass::FilterGrad => return None,
+        };
+        product.works_by_rows().then(|| g.pixels())
     }
 
     fn lower(&self, task: &Task) -> Result<Lowered> {
