@@ -114,8 +114,8 @@ pub trait CpuKernel: Sync {
         false
     }
 
-    /// The rows of its output, for a task that it supports, if it can make any of them of the same rows of operand 0 and of
-    /// all the others. It is cut by [`Task::by_rows`] then.
+    /// The rows of its output, for a task that it supports, if it can make any of them of the same rows of operand 0, the same
+    /// rows of what is attached, and the other operands whole. It is cut by [`Task::by_rows`] then.
     fn rows(&self, _task: &Task) -> Option<usize> {
         None
     }
@@ -166,8 +166,9 @@ impl StepCode for Lowered {
 }
 
 /// A phase whose chunk i works on share i of the images alone, `split(images / lanes, chunks, i)`
-/// vectors of them. Where steps follow one another by rows, the images are rows ([`RowShares`]). Steps with such phases over as many images run as one section: a thread takes its
-/// share through all of them while it is in cache.
+/// vectors of them. Where steps follow one another by rows, the images are rows ([`RowShares`]). Steps with such phases over
+/// as many images, in vectors of as many and as many chunks, run as one section: a thread takes its share through all of
+/// them while it is in cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Section {
     /// Which phase.

@@ -10,7 +10,7 @@ pub const FEW_THREADS: usize = 4;
 ///
 /// All chunks of a phase end before the next phase begins; within a phase any thread may run any
 /// chunk in any order, and the result has the same bits. How work is cut depends on geometry and
-/// tier only, unless [`ChunkedKernel::recut`] is called. The epilogue runs in the phases that [`ChunkedKernel::finishes`] names, and the chunk that a
+/// tier only, unless [`ChunkedKernel::recut`] or [`ChunkedKernel::cut_by_rows`] is called. The epilogue runs in the phases that [`ChunkedKernel::finishes`] names, and the chunk that a
 /// `TileHook` hears of is one of [`ChunkedKernel::finishing_chunks`].
 pub trait ChunkedKernel: Send + Sync {
     /// Number of phases, at least 1.

@@ -13,6 +13,8 @@ use std::collections::{HashSet, VecDeque};
 const SHARE_BYTES: usize = 384 << 10;
 /// Rows of a share, at least: each reads B whole.
 const MIN_ROWS: usize = 48;
+/// How far behind the first group that has not run another may lie that runs before it: what is made early takes memory longer.
+const LOOKAHEAD: usize = 16;
 
 /// Rows that a group can be cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,7 @@ struct Run {
 }
 
 impl Run {
+    /// Whether `group` reads what the run makes.
     fn follows(&self, group: &Group) -> bool {
         group.inputs.iter().any(|i| self.made.contains(i))
     }
@@ -70,16 +73,13 @@ impl Run {
         let widest = outputs.map(|&o| g.fact(o).bytes()).max().unwrap_or(0);
         let mut shares = widest.div_ceil(SHARE_BYTES).max(threads);
         shares += usize::from(is_uneven(shares));
-        (threads > 1 && rows >= MIN_ROWS * shares).then_some(RowShares { rows, shares })
+        (rows >= MIN_ROWS * shares).then_some(RowShares { rows, shares })
     }
 }
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
-
-/// How far behind the first group that has not run another may lie that runs before it: what is made early takes memory longer.
-const LOOKAHEAD: usize = 16;
 
 /// The groups in an order in which they can run, and for each the shares that it is cut into, where it is one of several that
 /// follow one another by rows. `rows` are what each can be cut into.

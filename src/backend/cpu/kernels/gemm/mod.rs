@@ -288,7 +288,7 @@ impl Gemm {
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`]; there are two rows at least, because a row alone is summed in another order.
     pub unsafe fn run_rows(&self, rows: Range<usize>, args: &Args, scratch: *mut f32) {
-        debug_assert!(rows.len() > 1 || self.m == 1);
+        debug_assert!(rows.len() > 1 && self.works_by_rows());
         let most = self.m.div_ceil(self.m_chunks);
         for part in ranges(rows.len(), rows.len().div_ceil(most)) {
             let part = rows.start + part.start..rows.start + part.end;
